@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The table of block drivers, collected by the linker. Any thread.
+ */
+#include "util/osdep.h"
+#include "block/block.h"
+
+extern const BlockDriver *const __start_nemu_block_drivers[];
+extern const BlockDriver *const __stop_nemu_block_drivers[];
+
+const BlockDriver *block_driver_find(const char *name)
+{
+    const BlockDriver *const *p;
+
+    for (p = __start_nemu_block_drivers; p < __stop_nemu_block_drivers; p++) {
+        if (!strcmp((*p)->name, name)) {
+            return *p;
+        }
+    }
+    return NULL;
+}
+
+void block_driver_foreach(void (*fn)(const BlockDriver *drv, void *opaque), void *opaque)
+{
+    const BlockDriver *const *p;
+
+    for (p = __start_nemu_block_drivers; p < __stop_nemu_block_drivers; p++) {
+        fn(*p, opaque);
+    }
+}

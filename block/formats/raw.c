@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The raw format: the file is the disk, or a window of it (offset, size).
+ *
+ * When the format was only guessed, the guest must not be able to write
+ * another format's signature into the first block, for then the next open would
+ * take the disk for an image and, say, follow a backing file name of the
+ * guest's choice. Such writes fail with EPERM.
+ *
+ * Runs on the node's loop. Trusts nothing in the image.
+ */
+#include "util/osdep.h"
+#include "block/block-int.h"
+#include "block/options.h"
+
+typedef struct RawState {
+    uint64_t offset, size;
+    bool has_size;
+} RawState;
+
+static bool raw_open(BlockNode *bn, JsonValue *options, Error **errp)
+{
+    RawState *s = bn->opaque;
+    bool has_offset = false;
+    uint64_t file_len;
+    unsigned role;
+
+    if (!block_option_take_size(options, "offset", &s->offset, &has_offset, errp) ||
+        !block_option_take_size(options, "size", &s->size, &s->has_size, errp)) {
+        return false;
+    }
+    role = s->offset || s->has_size ? BLOCK_ROLE_DATA : BLOCK_ROLE_FILTERED;
+    if (!block_child_open(bn, NULL, options, "file", role | BLOCK_ROLE_PRIMARY, false, errp)) {
+        return false;
+    }
+    file_len = bn->file->node->total_bytes;
+    if (s->offset > file_len) {
+        error_setg(errp,
+                   "Offset (%" PRIu64
+                   ") cannot be greater than size of the containing file (%" PRIu64 ")",
+                   s->offset, file_len);
+        return false;
+    }
+    if (s->has_size && s->size > file_len - s->offset) {
+        error_setg(errp,
+                   "The sum of offset (%" PRIu64 ") and size (%" PRIu64
+                   ") has to be smaller or equal to the "
+                   " actual size of the containing file (%" PRIu64 ")",
+                   s->offset, s->size, file_len);
+        return false;
+    }
+    if (s->has_size && s->size % 512) {
+        error_setg(errp, "Specified size is not multiple of 512");
+        return false;
+    }
+    bn->supported_write_flags = BLOCK_REQ_FUA & bn->file->node->supported_write_flags;
+    bn->supported_zero_flags = (BLOCK_REQ_FUA | BLOCK_REQ_MAY_UNMAP | BLOCK_REQ_NO_FALLBACK) &
+                               bn->file->node->supported_zero_flags;
+    bn->passthrough = !s->offset && !s->has_size && !(bn->open_flags & BLOCK_OPEN_PROBED);
+    return true;
+}
+
+static void raw_child_perm(BlockNode *bn, BlockChild *c, unsigned role, uint64_t perm,
+                           uint64_t shared, uint64_t *nperm, uint64_t *nshared)
+{
+    RawState *s = bn->opaque;
+
+    *nperm = perm;
+    *nshared = shared;
+    if (s->offset || s->has_size) {
+        /* The window must stay inside the file. */
+        *nshared &= ~BLOCK_PERM_RESIZE;
+    }
+}
+
+static int64_t raw_length(BlockNode *bn)
+{
+    RawState *s = bn->opaque;
+    int64_t len = bn->file->node->total_bytes;
+
+    if (s->has_size) {
+        return s->size;
+    }
+    return len > (int64_t)s->offset ? len - (int64_t)s->offset : 0;
+}
+
+/* Where @offset is in the file; false for what lies outside a fixed window. */
+static bool raw_map(BlockNode *bn, int64_t *offset, int64_t bytes)
+{
+    RawState *s = bn->opaque;
+
+    if (s->has_size && (*offset > (int64_t)s->size || bytes > (int64_t)s->size - *offset)) {
+        return false;
+    }
+    *offset += s->offset;
+    return true;
+}
+
+static int coroutine_fn raw_co_preadv(BlockNode *bn, int64_t offset, int64_t bytes, IoVector *v,
+                                      size_t v_offset, unsigned flags)
+{
+    return raw_map(bn, &offset, bytes) ?
+               block_co_preadv(bn->file, offset, bytes, v, v_offset, flags) :
+               -EINVAL;
+}
+
+static int coroutine_fn raw_co_pwritev(BlockNode *bn, int64_t offset, int64_t bytes, IoVector *v,
+                                       size_t v_offset, unsigned flags)
+{
+    IoVector copy;
+    void *buf;
+    int ret;
+
+    if (!raw_map(bn, &offset, bytes)) {
+        return -ENOSPC;
+    }
+    if (!(bn->open_flags & BLOCK_OPEN_PROBED) || offset > 0) {
+        return block_co_pwritev(bn->file, offset, bytes, v, v_offset, flags);
+    }
+    /* The guest can change its buffer between check and write: write what was checked. */
+    buf = block_buffer_alloc(bn, bytes);
+    if (!buf) {
+        return -ENOMEM;
+    }
+    iov_to_buf(v->iov, v->cnt, v_offset, buf, bytes);
+    ret = -EPERM;
+    if (!block_probe_format(buf, MIN(bytes, BLOCK_PROBE_BYTES))) {
+        io_vector_init_buf(&copy, buf, bytes);
+        ret = block_co_pwritev(bn->file, offset, bytes, &copy, 0, flags);
+    }
+    block_buffer_free(buf);
+    return ret;
+}
+
+static int coroutine_fn raw_co_pwrite_zeroes(BlockNode *bn, int64_t offset, int64_t bytes,
+                                             unsigned flags)
+{
+    return raw_map(bn, &offset, bytes) ? block_co_pwrite_zeroes(bn->file, offset, bytes, flags) :
+                                         -ENOSPC;
+}
+
+static int coroutine_fn raw_co_pdiscard(BlockNode *bn, int64_t offset, int64_t bytes)
+{
+    return raw_map(bn, &offset, bytes) ? block_co_pdiscard(bn->file, offset, bytes) : -EINVAL;
+}
+
+static int coroutine_fn raw_co_block_status(BlockNode *bn, bool want_zero, int64_t offset,
+                                            int64_t bytes, int64_t *pnum, int64_t *map,
+                                            BlockNode **file)
+{
+    RawState *s = bn->opaque;
+
+    *pnum = bytes;
+    *file = bn->file->node;
+    *map = offset + s->offset;
+    return BLOCK_STATUS_OFFSET_VALID | BLOCK_STATUS_RAW;
+}
+
+static int coroutine_fn raw_co_truncate(BlockNode *bn, int64_t size, bool exact,
+                                        PreallocMode prealloc, unsigned flags, Error **errp)
+{
+    RawState *s = bn->opaque;
+
+    if (s->has_size) {
+        error_setg(errp, "Cannot resize fixed-size raw disks");
+        return -ENOTSUP;
+    }
+    if (size > BLOCK_MAX_LENGTH - (int64_t)s->offset) {
+        error_setg(errp, "Disk size too large for the chosen offset");
+        return -EINVAL;
+    }
+    return block_co_truncate(bn->file, size + s->offset, exact, prealloc, flags, errp);
+}
+
+static void raw_refresh_limits(BlockNode *bn)
+{
+    RawState *s = bn->opaque;
+
+    /* A window that starts at an odd place shifts every boundary of the file. */
+    if (s->offset) {
+        bn->limits.write_zeroes_alignment = bn->limits.discard_alignment = 0;
+    }
+    if (bn->open_flags & BLOCK_OPEN_PROBED) {
+        /* So that a write that touches the first block covers it, and none straddles its end. */
+        bn->limits.request_alignment = BLOCK_PROBE_BYTES;
+    }
+}
+
+static const char *const raw_strong_options[] = { "offset", "size", NULL };
+
+BLOCK_DRIVER(raw_driver) = {
+    .name = "raw",
+    .instance_size = sizeof(RawState),
+    .open = raw_open,
+    .child_perm = raw_child_perm,
+    .length = raw_length,
+    .co_preadv = raw_co_preadv,
+    .co_pwritev = raw_co_pwritev,
+    .co_pwrite_zeroes = raw_co_pwrite_zeroes,
+    .co_pdiscard = raw_co_pdiscard,
+    .co_block_status = raw_co_block_status,
+    .co_truncate = raw_co_truncate,
+    .refresh_limits = raw_refresh_limits,
+    .strong_options = raw_strong_options,
+};

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * "socket": one peer at a time over a stream socket, as a client (perhaps
+ * connecting again and again) or as a server.
+ *
+ * Thread: handlers on the device's loop; connecting and listening on the main
+ * thread before the loop changes, later on the device's loop; write from any
+ * thread. write_lock guards the channel pointer against the writers.
+ * Trust: the peer is untrusted beyond its bytes being input: it may leave at
+ * any time, never read, and pass descriptors that nobody asked for.
+ */
+#include "util/osdep.h"
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include "chardev/chardev-internal.h"
+#include "qapi-types.h"
+#include "trace-chardev.h"
+
+#define READ_SIZE 4096
+
+typedef struct SocketChardev {
+    Chardev parent;
+    SocketAddress *addr;
+    bool server, nodelay;
+    int64_t reconnect_s;
+    IoListener *listener;
+    IoChannel *ch;              /* NULL: not connected */
+    struct IoConnect *connecting;
+    Timer timer;                /* until the next attempt to connect */
+    EventLoop *timer_loop;
+    bool want_write;            /* under write_lock */
+    int *in_fds;                /* came with the input that is being delivered */
+    size_t n_in_fds;
+    int *out_fds;               /* to go with the next output; under write_lock */
+    size_t n_out_fds;
+} SocketChardev;
+
+static SocketChardev *socket_chardev(Chardev *chr)
+{
+    return (SocketChardev *)chr;
+}
+
+static void close_fds(int **fds, size_t *n)
+{
+    for (size_t i = 0; i < *n; i++) {
+        close((*fds)[i]);
+    }
+    g_clear_pointer(fds, g_free);
+    *n = 0;
+}
+
+/* ---- what query-chardev shows ---- */
+
+static void update_filename(SocketChardev *s)
+{
+    Chardev *chr = &s->parent;
+    int fd = s->ch != NULL ? io_channel_socket_fd(s->ch) : -1;
+    g_autoptr(SocketAddress) local = fd >= 0 ? socket_address_local(fd, NULL) : NULL;
+    g_autoptr(SocketAddress) remote = NULL;
+    g_autofree char *addr = NULL;
+    g_autofree char *peer = NULL;
+
+    if (local != NULL && local->type == SOCKET_ADDRESS_TYPE_INET) {
+        remote = socket_address_remote(fd, NULL);
+        peer = remote != NULL ? socket_address_format(remote) : NULL;
+    } else if (!s->server) {
+        /* A client's end of a unix socket has no name. */
+        g_clear_pointer(&local, qapi_free_SocketAddress);
+    }
+    addr = socket_address_format(local != NULL ? local : s->addr);
+    pthread_mutex_lock(&chr->write_lock);
+    g_free(chr->filename);
+    chr->filename = g_strdup_printf("%s%s%s%s%s", s->ch != NULL ? "" : "disconnected:", addr,
+                                    s->server ? ",server=on" : "", peer != NULL ? " <-> " : "",
+                                    peer != NULL ? strchr(peer, ':') + 1 : "");
+    pthread_mutex_unlock(&chr->write_lock);
+}
+
+/* ---- connected and not ---- */
+
+static void set_connected(SocketChardev *s, IoChannel *ch)
+{
+    int one = 1;
+
+    io_channel_set_blocking(ch, false, NULL);
+    if (s->nodelay) {
+        /* Fails for what is no TCP; nothing to do about it. */
+        setsockopt(io_channel_socket_fd(ch), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    }
+    pthread_mutex_lock(&s->parent.write_lock);
+    s->ch = io_channel_ref(ch);
+    s->want_write = false;
+    pthread_mutex_unlock(&s->parent.write_lock);
+    update_filename(s);
+    chardev_emit(&s->parent, CHARDEV_OPENED);
+}
+
+static void on_accept(void *opaque, IoChannel *ch);
+static void on_connected(void *opaque, IoChannel *ch, Error *err);
+
+static void connect_later(SocketChardev *s)
+{
+    timer_arm_ns(&s->timer, clock_now_ns(CLOCK_TYPE_REALTIME) + s->reconnect_s * 1000000000);
+}
+
+static void connect_now(void *opaque)
+{
+    SocketChardev *s = opaque;
+
+    if (!s->parent.closed && s->ch == NULL && s->connecting == NULL) {
+        s->connecting = io_channel_connect_async(s->addr, on_connected, s);
+    }
+}
+
+static void on_connected(void *opaque, IoChannel *ch, Error *err)
+{
+    SocketChardev *s = opaque;
+
+    s->connecting = NULL;
+    if (ch != NULL) {
+        set_connected(s, ch);
+        io_channel_unref(ch);
+    } else {
+        trace_chardev_connect_failed(s->parent.label, error_message(err));
+        error_free(err);
+        connect_later(s);
+    }
+}
+
+static void on_accept(void *opaque, IoChannel *ch)
+{
+    SocketChardev *s = opaque;
+
+    /* One peer at a time; the others wait in the backlog. */
+    io_listener_set_handler(s->listener, s->parent.loop, NULL, NULL);
+    set_connected(s, ch);
+}
+
+static void socket_disconnect(Chardev *chr)
+{
+    SocketChardev *s = socket_chardev(chr);
+    IoChannel *ch = s->ch;
+
+    if (ch == NULL) {
+        return;
+    }
+    io_channel_set_handlers(ch, chr->loop, NULL, NULL, NULL);
+    pthread_mutex_lock(&chr->write_lock);
+    s->ch = NULL;
+    close_fds(&s->out_fds, &s->n_out_fds);
+    pthread_mutex_unlock(&chr->write_lock);
+    close_fds(&s->in_fds, &s->n_in_fds);
+    io_channel_unref(ch);
+    update_filename(s);
+    chardev_emit(chr, CHARDEV_CLOSED);
+    /* The front end may have moved us to another loop. */
+    if (!chr->closed) {
+        chardev_update_watch(chr);
+    }
+}
+
+/* ---- input and output ---- */
+
+static void on_readable(void *opaque)
+{
+    Chardev *chr = opaque;
+    SocketChardev *s = socket_chardev(chr);
+    uint8_t buf[READ_SIZE];
+    size_t room = chardev_can_receive(chr), n_fds = 0;
+    struct iovec iov = { .iov_base = buf, .iov_len = MIN(room, sizeof(buf)) };
+    int *fds = NULL;
+    ssize_t n;
+
+    if (room == 0) {
+        chardev_update_watch(chr);
+        return;
+    }
+    n = io_channel_readv(s->ch, &iov, 1, &fds, &n_fds, NULL);
+    if (n_fds > 0) {
+        /* Nobody took the earlier ones, so nobody will. */
+        close_fds(&s->in_fds, &s->n_in_fds);
+        s->in_fds = fds;
+        s->n_in_fds = n_fds;
+    }
+    if (n == IO_CHANNEL_BLOCK) {
+        return;
+    }
+    if (n <= 0) {
+        socket_disconnect(chr);
+        return;
+    }
+    object_ref(chr);
+    chardev_receive(chr, buf, (size_t)n);
+    chardev_update_watch(chr);
+    object_unref(chr);
+}
+
+static void on_writable(void *opaque)
+{
+    Chardev *chr = opaque;
+
+    pthread_mutex_lock(&chr->write_lock);
+    socket_chardev(chr)->want_write = false;
+    pthread_mutex_unlock(&chr->write_lock);
+    chardev_update_watch(chr);
+    chardev_writable(chr);
+}
+
+static void socket_watch(Chardev *chr)
+{
+    SocketChardev *s = socket_chardev(chr);
+    bool wr;
+
+    if (s->timer_loop != chr->loop) {
+        timer_init(&s->timer, chr->loop, CLOCK_TYPE_REALTIME, connect_now, s);
+        s->timer_loop = chr->loop;
+    }
+    if (s->ch != NULL) {
+        pthread_mutex_lock(&chr->write_lock);
+        wr = s->want_write;
+        pthread_mutex_unlock(&chr->write_lock);
+        io_channel_set_handlers(s->ch, chr->loop, chardev_can_receive(chr) > 0 ? on_readable : NULL,
+                                wr ? on_writable : NULL, chr);
+    } else if (s->listener != NULL) {
+        io_listener_set_handler(s->listener, chr->loop, on_accept, s);
+    } else if (s->reconnect_s > 0 && s->connecting == NULL && !timer_armed(&s->timer)) {
+        connect_later(s);
+    }
+}
+
+static void socket_unwatch(Chardev *chr)
+{
+    SocketChardev *s = socket_chardev(chr);
+
+    timer_disarm(&s->timer);
+    if (s->ch != NULL) {
+        io_channel_set_handlers(s->ch, chr->loop, NULL, NULL, NULL);
+    }
+    if (s->listener != NULL) {
+        io_listener_set_handler(s->listener, chr->loop, NULL, NULL);
+    }
+}
+
+static void disconnect_later(void *opaque)
+{
+    Chardev *chr = opaque;
+
+    if (!chr->closed) {
+        socket_disconnect(chr);
+    }
+    object_unref(chr);
+}
+
+static ssize_t socket_write(Chardev *chr, const uint8_t *buf, size_t len)
+{
+    SocketChardev *s = socket_chardev(chr);
+    struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+    ssize_t n;
+
+    if (s->ch == NULL) {
+        return (ssize_t)len;    /* nobody listens */
+    }
+    n = io_channel_writev(s->ch, &iov, 1, s->out_fds, s->n_out_fds, NULL);
+    if (n == IO_CHANNEL_ERR) {
+        /* The peer is gone; its end is noticed on the loop, and until then output vanishes. */
+        object_ref(chr);
+        event_loop_run_soon(chr->loop, disconnect_later, chr);
+        return (ssize_t)len;
+    }
+    if (n >= 0) {
+        close_fds(&s->out_fds, &s->n_out_fds);
+    }
+    if (n < (ssize_t)len && !s->want_write) {
+        s->want_write = true;
+        chardev_watch_soon(chr);
+    }
+    if (n == IO_CHANNEL_BLOCK) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return n;
+}
+
+static int socket_get_fds(Chardev *chr, int *fds, int max)
+{
+    SocketChardev *s = socket_chardev(chr);
+    int n = (int)MIN(s->n_in_fds, (size_t)max);
+
+    if (n > 0) {
+        memcpy(fds, s->in_fds, (size_t)n * sizeof(int));
+    }
+    for (size_t i = (size_t)n; i < s->n_in_fds; i++) {
+        close(s->in_fds[i]);
+    }
+    g_clear_pointer(&s->in_fds, g_free);
+    s->n_in_fds = 0;
+    return n;
+}
+
+static bool socket_set_fds(Chardev *chr, const int *fds, int n)
+{
+    SocketChardev *s = socket_chardev(chr);
+
+    close_fds(&s->out_fds, &s->n_out_fds);
+    if (s->ch == NULL || !io_channel_can_pass_fds(s->ch)) {
+        return false;
+    }
+    s->out_fds = g_new(int, n);
+    for (int i = 0; i < n; i++) {
+        int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+
+        if (fd < 0) {
+            close_fds(&s->out_fds, &s->n_out_fds);
+            return false;
+        }
+        s->out_fds[s->n_out_fds++] = fd;
+    }
+    return true;
+}
+
+/* ---- opening and closing ---- */
+
+static SocketAddress *flatten_address(const SocketAddressLegacy *legacy)
+{
+    SocketAddress *a = g_new0(SocketAddress, 1);
+
+    a->type = legacy->type;
+    switch (legacy->type) {
+    case SOCKET_ADDRESS_TYPE_INET:
+        a->u.inet = *legacy->u.inet.data;
+        break;
+    case SOCKET_ADDRESS_TYPE_UNIX:
+        a->u.q_unix = *legacy->u.q_unix.data;
+        break;
+    case SOCKET_ADDRESS_TYPE_VSOCK:
+        a->u.vsock = *legacy->u.vsock.data;
+        break;
+    default:
+        a->u.fd = *legacy->u.fd.data;
+        break;
+    }
+    return a;
+}
+
+static bool check_options(const ChardevSocket *o, bool server, Error **errp)
+{
+    static const char not_built[] = "chardev: socket: '%s' is not available in this version";
+
+    if (o->has_telnet && o->telnet) {
+        error_setg(errp, not_built, "telnet");
+    } else if (o->has_tn3270 && o->tn3270) {
+        error_setg(errp, not_built, "tn3270");
+    } else if (o->has_websocket && o->websocket) {
+        error_setg(errp, not_built, "websocket");
+    } else if (o->tls_creds != NULL) {
+        error_setg(errp, not_built, "tls-creds");
+    } else if (o->tls_authz != NULL) {
+        error_setg(errp, "'tls_authz' option requires 'tls_creds' option");
+    } else if (server && o->has_reconnect) {
+        error_setg(errp, "'reconnect' option is incompatible with socket in server listen mode");
+    } else if (!server && o->has_wait) {
+        error_setg(errp, "'wait' option is incompatible with socket in client connect mode");
+    } else if (o->has_reconnect && (o->reconnect < 0 || o->reconnect > INT32_MAX)) {
+        error_setg(errp, "Parameter 'reconnect' expects a number of seconds from 0 to %d", INT32_MAX);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static bool open_server(SocketChardev *s, bool wait, Error **errp)
+{
+    SocketAddress *bound;
+    g_autoptr(IoChannel) ch = NULL;
+
+    s->listener = io_listener_new(s->addr, 1, errp);
+    if (s->listener == NULL) {
+        return false;
+    }
+    /* The port may have been chosen by the kernel. */
+    bound = io_listener_address(s->listener, NULL);
+    if (bound != NULL) {
+        qapi_free_SocketAddress(s->addr);
+        s->addr = bound;
+    }
+    update_filename(s);
+    if (!wait) {
+        return true;
+    }
+    info_report("QEMU waiting for connection on: %s", s->parent.filename);
+    ch = io_listener_accept_wait(s->listener, errp);
+    if (ch == NULL) {
+        g_clear_pointer(&s->listener, io_listener_free);
+        return false;
+    }
+    set_connected(s, ch);
+    return true;
+}
+
+static bool socket_open(Chardev *chr, const ChardevBackend *backend, Error **errp)
+{
+    SocketChardev *s = socket_chardev(chr);
+    const ChardevSocket *o = backend->u.socket.data;
+    /* The strings of the copied address belong to the option structure until it is cloned. */
+    g_autofree SocketAddress *addr = flatten_address(o->addr);
+    g_autoptr(IoChannel) ch = NULL;
+
+    s->server = !o->has_server || o->server;
+    s->nodelay = o->has_nodelay && o->nodelay;
+    if (!check_options(o, s->server, errp)) {
+        return false;
+    }
+    s->reconnect_s = o->has_reconnect ? o->reconnect : 0;
+    s->addr = qapi_clone(&qapi_type_SocketAddress, addr);
+    update_filename(s);
+    if (s->server) {
+        return open_server(s, o->has_wait && o->wait, errp);
+    }
+    if (s->reconnect_s > 0) {
+        connect_now(s);
+        return true;
+    }
+    ch = io_channel_connect(s->addr, errp);
+    if (ch == NULL) {
+        return false;
+    }
+    set_connected(s, ch);
+    return true;
+}
+
+static void socket_close(Chardev *chr)
+{
+    SocketChardev *s = socket_chardev(chr);
+
+    timer_disarm(&s->timer);
+    if (s->connecting != NULL) {
+        io_connect_cancel(g_steal_pointer(&s->connecting));
+    }
+    socket_disconnect(chr);
+    g_clear_pointer(&s->listener, io_listener_free);
+}
+
+static bool socket_wait_connected(Chardev *chr, Error **errp)
+{
+    SocketChardev *s = socket_chardev(chr);
+    g_autoptr(IoChannel) ch = NULL;
+
+    if (s->ch != NULL) {
+        return true;
+    }
+    if (s->connecting != NULL) {
+        io_connect_cancel(g_steal_pointer(&s->connecting));
+    }
+    timer_disarm(&s->timer);
+    if (s->listener != NULL) {
+        ch = io_listener_accept_wait(s->listener, errp);
+        io_listener_set_handler(s->listener, chr->loop, NULL, NULL);
+    } else {
+        ch = io_channel_connect(s->addr, errp);
+    }
+    if (ch == NULL) {
+        chardev_update_watch(chr);
+        return false;
+    }
+    set_connected(s, ch);
+    return true;
+}
+
+static void socket_finalize(Object *obj)
+{
+    SocketChardev *s = (SocketChardev *)obj;
+
+    close_fds(&s->in_fds, &s->n_in_fds);
+    close_fds(&s->out_fds, &s->n_out_fds);
+    qapi_free_SocketAddress(s->addr);
+}
+
+static const ChardevOps socket_ops = {
+    .open = socket_open, .close = socket_close, .write = socket_write,
+    .watch = socket_watch, .unwatch = socket_unwatch,
+    .get_fds = socket_get_fds, .set_fds = socket_set_fds,
+    .wait_connected = socket_wait_connected, .disconnect = socket_disconnect,
+};
+
+OBJECT_TYPE_STATIC(chardev_socket_type) = {
+    .name = "chardev-socket", .parent = &chardev_type,
+    .instance_size = sizeof(SocketChardev),
+    .instance_finalize = socket_finalize,
+    .impls = TYPE_IMPLS({ &chardev_type, &socket_ops }),
+};

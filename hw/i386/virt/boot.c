@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the guest of `virt` finds in memory and in fw_cfg when it starts: ACPI
+ * tables, kernel and initrd, boot information, CPU registers. Main thread with
+ * the machine lock. At a reset guest memory holds whatever the guest left
+ * there; everything is written again.
+ */
+#include "util/osdep.h"
+
+#include "accel/accel.h"
+#include "acpi.h"
+#include "hw/char/serial.h"
+#include "hw/misc/pvpanic.h"
+#include "machine.h"
+#include "system/runstate.h"
+#include "target/i386/boot.h"
+#include "target/i386/cpu.h"
+#include "util/bswap.h"
+
+#define MULTIBOOT_LOADER_MAGIC 0x2badb002
+#define ACPI_TABLES_OFFSET 64   /* of the tables behind the RSDP */
+#define ACPI_FILE_ALIGN 4096
+
+/* ---- ACPI ---- */
+
+static void describe_isa_device(DeviceState *dev, VirtAcpiConfig *c)
+{
+    if (object_is_a(dev, &isa_serial_type)) {
+        unsigned index;
+        VirtAcpiSerial s;
+        isa_serial_get(dev, &index, &s.port, &s.irq);
+        if (index < VIRT_MAX_SERIAL) {
+            c->serial[index] = s;
+        }
+    } else if (object_is_a(dev, &pvpanic_type)) {
+        c->pvpanic_port = PVPANIC(dev)->port;
+    }
+}
+
+static AcpiTables *build_acpi(VirtMachine *v)
+{
+    const MachineState *m = &v->machine;
+    unsigned cpus = m->smp.max_cpus;
+    g_autofree uint32_t *apic_ids = g_new(uint32_t, cpus);
+    g_autofree bool *present = g_new0(bool, cpus);
+    VirtAcpiConfig c = {
+        .max_cpus = cpus, .apic_ids = apic_ids, .present = present,
+        .ecam_base = VIRT_ECAM_BASE, .ecam_size = VIRT_ECAM_SIZE,
+        .mmio32_base = VIRT_MMIO32_BASE, .mmio32_end = VIRT_MMIO32_END,
+        .mmio64_base = v->mmio64_base, .mmio64_size = v->mmio64_size,
+    };
+    for (unsigned i = 0; i < cpus; i++) {
+        apic_ids[i] = x86_apic_id(&m->smp, i);
+        present[i] = cpu_by_index(i) != NULL;
+    }
+    for (DeviceState *d = v->isa->bus.devices; d; d = d->next_on_bus) {
+        describe_isa_device(d, &c);
+    }
+    return virt_acpi_build(&c);
+}
+
+/* RSDP and tables for direct boot, in the reserved area below 1 MiB. */
+static bool place_acpi(VirtMachine *v, Error **errp)
+{
+    const uint64_t base = VIRT_ACPI_BASE + ACPI_TABLES_OFFSET;
+    g_autoptr(AcpiTables) tables = build_acpi(v);
+    g_autoptr(GByteArray) placed = acpi_tables_place(tables, base);
+    if (base + placed->len > VIRT_ACPI_END) {
+        error_setg(errp, "the ACPI tables take %u bytes; there is room for %u", placed->len,
+                   (unsigned)(VIRT_ACPI_END - base));
+        return false;
+    }
+    v->acpi = g_byte_array_new();
+    g_byte_array_set_size(v->acpi, ACPI_TABLES_OFFSET);
+    memset(v->acpi->data, 0, ACPI_TABLES_OFFSET);
+    acpi_rsdp_build(tables, base, v->acpi->data);
+    g_byte_array_append(v->acpi, placed->data, placed->len);
+    return true;
+}
+
+/* For firmware, which asks when it has placed the devices. */
+static void build_acpi_files(void *opaque)
+{
+    VirtMachine *v = opaque;
+    uint8_t rsdp[ACPI_RSDP_SIZE];
+    g_autoptr(AcpiTables) t = build_acpi(v);
+    g_autoptr(GByteArray) script = acpi_tables_loader_script(t);
+    acpi_rsdp_build_unlinked(t, rsdp);
+    /* The size told in the directory leaves room for a later build. */
+    acpi_put_zeros(t, ROUND_UP(t->blob->len, ACPI_FILE_ALIGN) - t->blob->len);
+    fw_cfg_set_lazy_file(v->fw_cfg, ACPI_LOADER_RSDP_FILE, rsdp, sizeof(rsdp));
+    fw_cfg_set_lazy_file(v->fw_cfg, ACPI_LOADER_TABLES_FILE, t->blob->data, t->blob->len);
+    fw_cfg_set_lazy_file(v->fw_cfg, "etc/table-loader", script->data, script->len);
+}
+
+/* ---- fw_cfg ---- */
+
+static void add_kernel_items(VirtMachine *v)
+{
+    FwCfgState *f = v->fw_cfg;
+    const BootPlan *p = v->boot;
+    uint64_t body = p->kernel->size - p->setup_size;
+    if (p->kernel->size > UINT32_MAX || (p->initrd && p->initrd->size > UINT32_MAX)) {
+        return;                 /* the items' sizes have 32 bits */
+    }
+    fw_cfg_set_u32(f, FW_CFG_SETUP_SIZE, p->setup_size);
+    fw_cfg_set_fd(f, FW_CFG_SETUP_DATA, p->kernel->fd, 0, p->setup_size);
+    fw_cfg_set_u32(f, FW_CFG_KERNEL_SIZE, body);
+    fw_cfg_set_fd(f, FW_CFG_KERNEL_DATA, p->kernel->fd, p->setup_size, body);
+    if (p->initrd) {
+        fw_cfg_set_u32(f, FW_CFG_INITRD_ADDR, p->initrd_addr);
+        fw_cfg_set_u32(f, FW_CFG_INITRD_SIZE, p->initrd->size);
+        fw_cfg_set_fd(f, FW_CFG_INITRD_DATA, p->initrd->fd, 0, p->initrd->size);
+    }
+    fw_cfg_set_u32(f, FW_CFG_CMDLINE_SIZE, strlen(p->cmdline) + 1);
+    fw_cfg_set_string(f, FW_CFG_CMDLINE_DATA, p->cmdline);
+}
+
+static bool add_items(VirtMachine *v, Error **errp)
+{
+    const MachineState *m = &v->machine;
+    FwCfgState *f = v->fw_cfg;
+    g_autoptr(GByteArray) e820 = memmap_e820(v->memmap);
+    uint8_t reserved_end[8];
+
+    fw_cfg_set_u64(f, FW_CFG_RAM_SIZE, m->ram_size);
+    fw_cfg_set_u16(f, FW_CFG_NOGRAPHIC, 1);
+    fw_cfg_set_u16(f, FW_CFG_NB_CPUS, m->smp.cpus);
+    fw_cfg_set_u16(f, FW_CFG_MAX_CPUS, x86_apic_id_max(&m->smp) + 1);
+    fw_cfg_set_u16(f, FW_CFG_BOOT_MENU, 0);
+    store_le64(reserved_end, v->mmio64_base);
+    if (!fw_cfg_add_file(f, "etc/e820", e820->data, e820->len, errp) ||
+        !fw_cfg_add_file(f, "etc/reserved-memory-end", reserved_end, 8, errp)) {
+        return false;
+    }
+    if (m->acpi) {
+        fw_cfg_set_builder(f, build_acpi_files, v);
+        fw_cfg_add_lazy_file(f, ACPI_LOADER_RSDP_FILE);
+        fw_cfg_add_lazy_file(f, ACPI_LOADER_TABLES_FILE);
+        fw_cfg_add_lazy_file(f, "etc/table-loader");
+    }
+    if (v->boot) {
+        add_kernel_items(v);
+    }
+    return true;
+}
+
+/* ---- boot ---- */
+
+/*
+ * What a PC's firmware has at F000:FFF0. On a machine with reduced ACPI that
+ * was not booted through EFI, Linux reboots by going there in real mode, not
+ * through the reset register.
+ */
+static const uint8_t reset_code[] = {
+    0xba, VIRT_PORT_RESET & 0xff, VIRT_PORT_RESET >> 8,         /* mov dx, reset register */
+    0xb0, VIRT_RESET_VALUE,                                     /* mov al, value */
+    0xee,                                                       /* out dx, al */
+    0xf4,                                                       /* hlt */
+    0xeb, 0xfd,                                                 /* jmp to the hlt */
+};
+
+static bool write_memory(VirtMachine *v, bool fresh, Error **errp)
+{
+    if (!guest_ram_write(&address_space_memory, VIRT_RESET_VECTOR, reset_code, sizeof(reset_code))) {
+        error_setg(errp, "no RAM at 0x%" PRIx64, VIRT_RESET_VECTOR);
+        return false;
+    }
+    if (v->acpi && !guest_ram_write(&address_space_memory, VIRT_ACPI_BASE, v->acpi->data,
+                                    v->acpi->len)) {
+        error_setg(errp, "no RAM for the ACPI tables at 0x%" PRIx64, VIRT_ACPI_BASE);
+        return false;
+    }
+    return boot_plan_apply(v->boot, &address_space_memory, fresh, errp);
+}
+
+static bool prepare_kernel(VirtMachine *v, Error **errp)
+{
+    const MachineState *m = &v->machine;
+    const BootSpec spec = {
+        .kernel = m->kernel, .initrd = m->initrd, .cmdline = m->append, .memmap = v->memmap,
+        .rsdp = m->acpi ? VIRT_ACPI_BASE : 0,
+    };
+    if (m->dtb) {
+        error_setg(errp, "-dtb: machine %s is described by ACPI, not by a device tree",
+                   machine_ops(m)->name);
+        return false;
+    }
+    v->boot = boot_plan_new(&spec, errp);
+    if (!v->boot || (m->acpi && !place_acpi(v, errp))) {
+        return false;
+    }
+    /* Anonymous memory is zero; a file's may hold anything. */
+    bool fresh = m->ram->ram && m->ram->ram->fd < 0;
+    v->boot_applied = write_memory(v, fresh, errp);
+    return v->boot_applied;
+}
+
+bool virt_boot_prepare(VirtMachine *v, Error **errp)
+{
+    const MachineState *m = &v->machine;
+    if (m->kernel) {
+        if (!prepare_kernel(v, errp)) {
+            return false;
+        }
+    } else if (m->initrd || m->append || m->dtb) {
+        error_setg(errp, "%s only allowed with -kernel option",
+                   m->append ? "-append" : m->initrd ? "-initrd" : "-dtb");
+        return false;
+    } else if (accel_ops()->runs_code) {
+        warn_report("no kernel was given (-kernel): the guest has nothing to run");
+    }
+    return add_items(v, errp);
+}
+
+static void enter_kernel(const BootEntry *e)
+{
+    X86BootState b = { .mode = X86_BOOT_FLAT32, .rip = e->rip };
+    switch (e->protocol) {
+    case BOOT_PVH:
+        b.rbx = e->info;
+        break;
+    case BOOT_MULTIBOOT:
+        b.rax = MULTIBOOT_LOADER_MAGIC;
+        b.rbx = e->info;
+        break;
+    case BOOT_LINUX64:
+        b.mode = X86_BOOT_LONG64;
+        b.rsi = e->info;
+        b.cr3 = e->page_table;
+        b.gdt_base = e->gdt;
+        b.gdt_limit = 31;
+        break;
+    }
+    x86_cpu_set_boot_state(cpu_first(), &b);
+}
+
+void virt_boot_reset(VirtMachine *v)
+{
+    Error *err = NULL;
+    if (!v->boot) {
+        /* There is nothing at the reset vector that it could run. */
+        X86_CPU(cpu_first())->regs.mp_state = X86_MP_HALTED;
+        return;
+    }
+    if (!v->boot_applied && !write_memory(v, false, &err)) {
+        error_prepend(&err, "reset: ");
+        error_report_err(err);
+        vm_stop_request(RUN_STATE_INTERNAL_ERROR);
+        return;
+    }
+    v->boot_applied = false;
+    enter_kernel(&v->boot->entry);
+}
+
+void virt_boot_cleanup(VirtMachine *v)
+{
+    boot_plan_free(v->boot);
+    if (v->acpi) {
+        g_byte_array_unref(v->acpi);
+    }
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The state of a `virt` machine, and what its parts offer each other. */
+#ifndef HW_I386_VIRT_MACHINE_H
+#define HW_I386_VIRT_MACHINE_H
+
+#include "hw/acpi/ged.h"
+#include "hw/acpi/tables.h"
+#include "hw/boot/fw-cfg.h"
+#include "hw/boot/plan.h"
+#include "hw/core/machine.h"
+#include "hw/i386/virt.h"
+#include "hw/misc/isa.h"
+#include "hw/pci/host.h"
+
+typedef struct VirtMachine {
+    MachineState machine;
+    /* Memory. */
+    MemoryRegion low_ram, high_ram;
+    uint64_t low_size, high_size;
+    uint64_t device_memory_base, device_memory_size;    /* hot-plug of memory; size 0: none */
+    uint64_t mmio64_base, mmio64_size;
+    Memmap *memmap;
+    /* Devices that are always there. */
+    DeviceState *gsi;
+    PciHost *pci;
+    GedState *ged;
+    FwCfgState *fw_cfg;
+    IsaBridge *isa;
+    /* Direct boot. */
+    BootPlan *boot;             /* NULL: no kernel given */
+    GByteArray *acpi;           /* placed tables, RSDP first; NULL: none */
+    bool boot_applied;          /* guest memory is as the plan says already */
+} VirtMachine;
+
+extern const TypeInfo virt_machine_type;        /* "virt-machine", abstract */
+#define VIRT_MACHINE(p) ((VirtMachine *)object_cast(p, &virt_machine_type))
+
+/* ---- gsi.c ---- */
+
+/* Realized, with one unnamed input for each line of the interrupt controller. Borrowed. */
+DeviceState *virt_gsi_create(Object *parent, Error **errp);
+
+/* ---- boot.c ---- */
+
+/* All devices are there: tables, fw_cfg items, images in guest memory. */
+bool virt_boot_prepare(VirtMachine *v, Error **errp);
+/* Devices and CPUs were reset: guest memory and the boot CPU as at power-on. */
+void virt_boot_reset(VirtMachine *v);
+void virt_boot_cleanup(VirtMachine *v);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The PCI types of virtio devices: one line each makes "NAME-pci" and
+ * "NAME-pci-non-transitional" (the same thing: there is no transitional form).
+ * Properties of the device show on its PCI type.
+ */
+#include "util/osdep.h"
+#include "virtio-pci.h"
+
+#define VIRTIO_PCI_TYPE_(ident, type_name, inner_type, ops, text)           \
+    OBJECT_TYPE_STATIC(ident) = {                                           \
+        .name = type_name,                                                  \
+        .parent = &virtio_pci_type,                                         \
+        .description = text,                                                \
+        .inner = &inner_type,                                               \
+        .inner_offset = offsetof(VirtioPci, vdev),                          \
+        .impls = TYPE_IMPLS({ &device_type, &ops }),                        \
+    }
+
+#define VIRTIO_PCI_TYPE(ident, device_name, inner_type, cat, text)          \
+    extern const TypeInfo inner_type;                                       \
+    static const DeviceOps ident##_ops = {                                  \
+        PCI_DEVICE_OPS,                                                     \
+        .state = &virtio_pci_state,                                         \
+        .category = DEVICE_CATEGORY_##cat,                                  \
+        .user_creatable = true,                                             \
+        .hotpluggable = true,                                               \
+    };                                                                      \
+    VIRTIO_PCI_TYPE_(ident##_pci, device_name "-pci", inner_type,           \
+                     ident##_ops, text);                                    \
+    VIRTIO_PCI_TYPE_(ident##_pci_modern, device_name "-pci-non-transitional", \
+                     inner_type, ident##_ops, text)
+
+VIRTIO_PCI_TYPE(virtio_blk, "virtio-blk", virtio_blk_type, STORAGE, "disk");
+VIRTIO_PCI_TYPE(virtio_net, "virtio-net", virtio_net_type, NETWORK, "network card");
+VIRTIO_PCI_TYPE(virtio_rng, "virtio-rng", virtio_rng_type, MISC, "entropy source");
+VIRTIO_PCI_TYPE(virtio_serial, "virtio-serial", virtio_serial_type, INPUT, "console and serial ports");

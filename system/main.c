@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The emulators' main(): start-up in order, the main loop, the end. Compiled
+ * once for each program; everything that differs is in system_target.
+ */
+#include "util/osdep.h"
+#include "block/block.h"
+#include "chardev/chardev.h"
+#include "monitor/monitor.h"
+#include "net/net.h"
+#include "system/cpus.h"
+#include "system/machine-lock.h"
+#include "system/options.h"
+#include "system/qtest.h"
+#include "system/runstate.h"
+#include "system/startup.h"
+#include "system/target.h"
+#include "util/event-loop.h"
+
+const SystemTarget system_target = {
+#ifdef TARGET_X86_64
+    .arch = SYS_EMU_TARGET_X86_64,
+    .cpu_suffix = "x86_64-cpu",
+#else
+    .arch = SYS_EMU_TARGET_AARCH64,
+    .cpu_suffix = "arm-cpu",
+#endif
+#ifdef CONFIG_KVM
+    .has_kvm = true,
+#endif
+};
+
+/* Everything up to the event loop. Threads and descriptors come after the fork of -daemonize. */
+static bool start_process(Error **errp)
+{
+    if (startup.name_in_messages) {
+        report_set_guest_name(startup.guest_name);
+    }
+    if (startup.daemonize && !process_daemonize(errp)) {
+        return false;
+    }
+    if (startup.pidfile && !process_write_pidfile(startup.pidfile, errp)) {
+        return false;
+    }
+    if (startup.process_name) {
+        process_set_name(startup.process_name);
+    }
+    if (!main_loop_init(errp)) {
+        return false;
+    }
+    machine_lock();
+    main_loop_set_lock_hooks(machine_unlock, machine_lock);
+    process_catch_signals();
+    return true;
+}
+
+static bool start_qtest(Error **errp)
+{
+    return !startup.qtest || qtest_start(startup.qtest, startup.qtest_log, errp);
+}
+
+static bool step(bool (*fn)(Error **errp))
+{
+    Error *err = NULL;
+
+    if (!fn(&err)) {
+        error_report_err(err);
+        return false;
+    }
+    return true;
+}
+
+/* Each line needs those before it. */
+static bool start_up(void)
+{
+    return step(start_process) &&
+           options_apply(PHASE_PROCESS) &&
+           step(machine_setup_create) &&
+           options_apply(PHASE_OBJECTS) &&
+           options_apply(PHASE_CHARDEVS) &&
+           step(options_create_defaults) &&
+           step(start_qtest) &&
+           step(machine_setup_accel) &&
+           options_create_late_objects() &&
+           step(storage_setup) &&
+           options_apply(PHASE_BLOCK) &&
+           options_apply(PHASE_NET) &&
+           step(machine_setup_init) &&
+           options_apply(PHASE_DEVICES) &&
+           step(options_create_drives) &&
+           step(options_create_nics) &&
+           step(machine_setup_ready) &&
+           options_apply(PHASE_MONITORS) &&
+           step(process_finish_daemonize);
+}
+
+/*
+ * The guest stands still, what clients were told is sent, data is on disk. The
+ * rest goes with the process.
+ */
+static void shut_down(void)
+{
+    vm_shut_down();
+    monitor_cleanup_all();
+    net_cleanup_all();
+    block_close_all();
+    chardev_cleanup_all();
+    process_cleanup();
+}
+
+int main(int argc, char **argv)
+{
+    int status;
+
+    report_set_program(argv[0]);
+    if (!options_parse(argc, argv) || !options_apply(PHASE_CONFIG)) {
+        return EXIT_FAILURE;
+    }
+    if (startup.done) {
+        return EXIT_SUCCESS;
+    }
+    if (!start_up()) {
+        process_cleanup();
+        return EXIT_FAILURE;
+    }
+    if (!startup.stopped) {
+        vm_start();
+    }
+    status = main_loop_run();
+    shut_down();
+    return status;
+}

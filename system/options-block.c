@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Handlers of -blockdev and -drive; what they mean is in block/blockdev.c. And
+ * what a stopped VM means for its images. Main thread.
+ */
+#include "util/osdep.h"
+#include "block/block.h"
+#include "hw/core/device.h"
+#include "system/runstate.h"
+#include "system/startup.h"
+
+/* A disk with if=virtio is added after the devices that were given in full, as they may say where
+ * they sit. */
+static JsonValue *drive_devices;
+static GPtrArray *drive_texts;          /* of char *: the option behind each */
+
+/* Whoever stops the VM may look at the images next: everything is on disk then. */
+static void vm_state_changed(void *opaque, bool running, RunState s)
+{
+    Error *err = NULL;
+
+    if (running) {
+        return;
+    }
+    block_drain_all();
+    if (!block_flush_all(&err)) {
+        warn_report_err(err);
+    }
+}
+
+bool storage_setup(Error **errp)
+{
+    /* After all devices. */
+    run_state_notify(vm_state_changed, NULL, INT_MIN);
+    return true;
+}
+
+bool option_blockdev(const char *arg, Error **errp)
+{
+    return blockdev_option_add(arg, errp);
+}
+
+bool option_drive(const char *arg, Error **errp)
+{
+    JsonValue *device;
+
+    if (!drive_option_add(arg, &device, errp)) {
+        return false;
+    }
+    if (device) {
+        if (!drive_devices) {
+            drive_devices = json_array();
+            drive_texts = g_ptr_array_new();
+        }
+        json_array_add_take(drive_devices, device);
+        g_ptr_array_add(drive_texts, (void *)arg);
+    }
+    return true;
+}
+
+bool options_create_drives(Error **errp)
+{
+    for (guint i = 0; drive_texts && i < drive_texts->len; i++) {
+        if (!device_add(json_array_at(drive_devices, i), errp)) {
+            error_prepend(errp, "-drive %s: ", (char *)drive_texts->pdata[i]);
+            return false;
+        }
+    }
+    return true;
+}

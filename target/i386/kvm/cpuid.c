@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * CPUID between KVM and the CPU objects. Main thread; setting on the vCPU's.
+ */
+#include "util/osdep.h"
+#include "accel/kvm/kvm-int.h"
+#include "../features.h"
+#include "kvm-x86.h"
+
+#define ENTRIES_MAX 512
+
+static X86CpuidEntry *supported;
+static unsigned supported_count;
+static bool has_tsc_deadline;
+
+static struct kvm_cpuid2 *get_supported(void)
+{
+    for (unsigned n = 128; n <= ENTRIES_MAX; n *= 2) {
+        struct kvm_cpuid2 *c = g_malloc0(sizeof(*c) + n * sizeof(c->entries[0]));
+        int ret;
+
+        c->nent = n;
+        ret = kvm_ioctl(KVM_GET_SUPPORTED_CPUID, c);
+        if (ret >= 0) {
+            return c;
+        }
+        g_free(c);
+        if (ret != -E2BIG) {
+            break;
+        }
+    }
+    return NULL;
+}
+
+const X86CpuidEntry *kvm_x86_supported_cpuid(unsigned *count)
+{
+    g_autofree struct kvm_cpuid2 *c = supported ? NULL : get_supported();
+
+    if (c) {
+        has_tsc_deadline = kvm_check_extension(KVM_CAP_TSC_DEADLINE_TIMER);
+        supported_count = c->nent;
+        supported = g_new(X86CpuidEntry, MAX(c->nent, 1u));
+        for (unsigned i = 0; i < c->nent; i++) {
+            const struct kvm_cpuid_entry2 *e = &c->entries[i];
+            supported[i] = (X86CpuidEntry){
+                .function = e->function, .index = e->index,
+                .indexed = e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
+                .eax = e->eax, .ebx = e->ebx, .ecx = e->ecx, .edx = e->edx,
+            };
+        }
+    }
+    *count = supported_count;
+    return supported;
+}
+
+uint32_t kvm_x86_supported_features(X86FeatureWord w)
+{
+    const X86FeatureLeaf *leaf = &x86_feature_leaves[w];
+    unsigned count;
+    const X86CpuidEntry *list = kvm_x86_supported_cpuid(&count);
+    const X86CpuidEntry *e = x86_cpuid_find(list, count, leaf->function, leaf->index);
+    uint32_t bits = e ? x86_cpuid_reg(e, leaf->reg) : 0;
+
+    switch (w) {
+    case X86_FEATURE_1_EDX:
+        bits |= BIT(7) | BIT(12) | BIT(14) | BIT(16) | BIT(28);  /* MCE, MTRR, MCA, PAT, HTT */
+        break;
+    case X86_FEATURE_1_ECX:
+        /* The hypervisor is there, and the interrupt controllers are the kernel's. */
+        bits |= BIT(31) | BIT(21);
+        if (has_tsc_deadline) {
+            bits |= BIT(24);
+        }
+        bits &= ~BIT(27);       /* OSXSAVE: the guest's doing */
+        break;
+    case X86_FEATURE_7_0_ECX:
+        bits &= ~BIT(4);        /* OSPKE: likewise */
+        break;
+    case X86_FEATURE_6_EAX:
+        bits = BIT(2);          /* the LAPIC timer always runs */
+        break;
+    default:
+        break;
+    }
+    return bits;
+}
+
+bool kvm_x86_set_cpuid(CpuState *cs, Error **errp)
+{
+    const X86Cpu *cpu = X86_CPU(cs);
+    unsigned n = cpu->cpuid_count;
+    g_autofree struct kvm_cpuid2 *c = g_malloc0(sizeof(*c) + n * sizeof(c->entries[0]));
+    int ret;
+
+    c->nent = n;
+    for (unsigned i = 0; i < n; i++) {
+        const X86CpuidEntry *e = &cpu->cpuid[i];
+        c->entries[i] = (struct kvm_cpuid_entry2){
+            .function = e->function, .index = e->index,
+            .flags = e->indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+            .eax = e->eax, .ebx = e->ebx, .ecx = e->ecx, .edx = e->edx,
+        };
+    }
+    ret = kvm_vcpu_ioctl(cs, KVM_SET_CPUID2, c);
+    if (ret < 0) {
+        error_setg_errno(errp, -ret, "KVM does not take the features of CPU %d", cs->index);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The KVM side of x86 CPUs; only where kvm_enabled().
+ */
+#ifndef TARGET_I386_KVM_X86_H
+#define TARGET_I386_KVM_X86_H
+
+#include "../cpu.h"
+
+/* What KVM can give a guest. */
+const X86CpuidEntry *kvm_x86_supported_cpuid(unsigned *count);
+/* The same as feature words, with what KVM does not list itself. */
+uint32_t kvm_x86_supported_features(X86FeatureWord w);
+
+/* ---- between the files of this folder ---- */
+
+bool kvm_x86_set_cpuid(CpuState *cpu, Error **errp);
+void kvm_x86_clock_init(void);
+/* MSRs of a vCPU to and from regs.msr. */
+void kvm_x86_get_msrs(CpuState *cpu);
+bool kvm_x86_put_msrs(CpuState *cpu, CpuStateLevel level, Error **errp);
+/* After LAPIC and time stamp counter. */
+bool kvm_x86_put_tsc_deadline(CpuState *cpu, Error **errp);
+
+#endif

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Guests that run code: an emulator on KVM with a QMP monitor and a serial console.
+
+A script that needs KVM calls require_kvm() first. Where the host has no usable
+/dev/kvm, the script then runs once more inside the emulated host
+(tests/nested/emulated-host.sh), which has a real one.
+"""
+import os
+import shutil
+import sys
+import tempfile
+
+from . import qmp as qmplib
+from . import qtest
+from . import runner
+
+SOURCE = os.path.realpath(os.path.join(os.path.dirname(__file__), '..', '..'))
+EMULATED_HOST = os.path.join(SOURCE, 'tests', 'nested', 'emulated-host.sh')
+
+
+def has_kvm():
+    try:
+        os.close(os.open('/dev/kvm', os.O_RDWR))
+        return True
+    except OSError:
+        return False
+
+
+def in_emulated_host():
+    return 'NEMU_EMULATED_HOST' in os.environ
+
+
+def run_in_emulated_host(argv, timeout=600):
+    """Replaces this process by the command, run where stock guests run at real KVM's mercy."""
+    runner.require(shutil.which('qemu-system-x86_64', path='/usr/bin:/usr/local/bin'),
+                   'no QEMU for the emulated host (Debian package qemu-system-x86)')
+    os.execv(EMULATED_HOST, [EMULATED_HOST, '-t', str(timeout), '-s', SOURCE + ':ro',
+                             '-s', os.path.realpath(qtest.build_dir()) + ':ro', '--',
+                             'env', 'NEMU_EMULATED_HOST=1',
+                             'NEMU_BUILD_DIR=' + os.path.realpath(qtest.build_dir()),
+                             'NEMU_TESTS_REQUIRE=' + os.environ.get('NEMU_TESTS_REQUIRE', ''),
+                             'PYTHONDONTWRITEBYTECODE=1', *argv])
+
+
+def require_kvm():
+    """Before any case: continue only where /dev/kvm can be used."""
+    if has_kvm():
+        return
+    if in_emulated_host():
+        raise AssertionError('the emulated host has no /dev/kvm')
+    run_in_emulated_host(['/usr/bin/python3', os.path.realpath(sys.argv[0]), *sys.argv[1:]])
+
+
+class Guest(qtest.Process):
+    """An emulator on KVM; its console goes to a file, its monitor is a socket that we connect to."""
+
+    def __init__(self, *args, machine='virt', arch='x86_64', program=None, serial=True, timeout=60):
+        self.dir = tempfile.mkdtemp(prefix='nemu-guest-')
+        qmp_path = self.path('qmp.sock')
+        listener = qmplib.listener(qmp_path)
+        argv = [program or qtest.binary(arch), '-machine', machine + ',accel=kvm', '-nodefaults', '-display', 'none',
+                '-chardev', 'socket,id=qmp,path=' + qmp_path, '-mon', 'chardev=qmp,mode=control']
+        if serial:
+            argv += ['-serial', 'file:' + self.path('console')]
+        super().__init__(argv + list(args))
+        self.qmp = None
+        try:
+            self.qmp = qmplib.QmpClient(self.accept(listener), timeout=timeout)
+            self.qmp.negotiate()
+        except BaseException:
+            self.kill()
+            self.dump()
+            self.cleanup()
+            raise
+        finally:
+            listener.close()
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def console(self):
+        try:
+            with open(self.path('console'), encoding='utf-8', errors='replace') as f:
+                return f.read()
+        except FileNotFoundError:
+            return ''
+
+    def wait_console(self, text, timeout=120):
+        """Until the console has shown @text; a guest that ends first is a failure."""
+        def seen():
+            if text in self.console():
+                return True
+            if self.proc.poll() is not None and text not in self.console():
+                raise AssertionError('the emulator ended before the console showed %r' % text)
+            return False
+        runner.wait_for(seen, timeout, 'console text %r' % text, interval=0.02)
+
+    def cleanup(self):
+        if self.qmp:
+            self.qmp.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, exc_type, exc, tb):
+        try:
+            self.kill()
+            if exc_type is not None and not issubclass(exc_type, runner.Skip):
+                self.dump()
+                for line in self.console().splitlines()[-40:]:
+                    print('# console: ' + line)
+                sys.stdout.flush()
+            elif exc_type is None:
+                self.check_clean()
+        finally:
+            self.cleanup()

@@ -1,0 +1,119 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The first process of the stock guest in the nested tests. "steps=a,b,..." on
+# the kernel command line says what to do; each step reports
+# "STEP name ok|failed ..." on the console. The last line is "STEPS DONE".
+/bin/busybox --install -s /bin 2>/dev/null
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for m in $(cat /lib/modules/order); do
+    insmod "/lib/modules/$m" || echo "insmod $m failed"
+done
+
+arg() { sed -n "s/.*\b$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
+ok() { echo "STEP $*"; }
+
+echo "USERSPACE uptime=$(cut -d' ' -f1 /proc/uptime) cpus=$(nproc) kernel=$(uname -r)" \
+    "clocksource=$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+
+wait_for() {
+    i=0
+    while ! eval "$1"; do
+        i=$((i + 1))
+        [ $i -lt 300 ] || return 1
+        sleep 0.1
+    done
+}
+
+step_messages() {       # what the kernel complained about
+    if dmesg -r | grep -E '^<[0-3]>|ACPI (Error|BIOS Error|Warning)|WARNING:'; then
+        ok messages failed
+    else
+        ok messages ok
+    fi
+}
+
+step_disk() {           # read what the host put there, write what it will check
+    wait_for '[ -b /dev/vda ]' || { ok disk failed no disk; return; }
+    sum=$(dd if=/dev/vda bs=1M count=4 2>/dev/null | sha256sum | cut -d' ' -f1)
+    dd if=/dev/vda of=/tmp/first bs=1M count=4 2>/dev/null
+    if dd if=/tmp/first of=/dev/vda bs=1M seek=8 oflag=direct 2>/dev/null && sync; then
+        ok disk ok "$sum"
+    else
+        ok disk failed
+    fi
+}
+
+step_http() {           # http=URL
+    ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0 && ip route add default via 10.0.2.2
+    if wget -q -O /tmp/file "$(arg http)"; then
+        ok http ok "$(sha256sum /tmp/file | cut -d' ' -f1)"
+    else
+        ok http failed
+    fi
+}
+
+step_dhcp() {
+    printf '#!/bin/sh\n[ "$1" = bound ] && echo "$ip" >/tmp/dhcp\n' >/tmp/dhcp.sh
+    chmod 755 /tmp/dhcp.sh
+    ip link set eth0 up
+    udhcpc -i eth0 -n -q -s /tmp/dhcp.sh >/dev/null 2>&1
+    if [ -s /tmp/dhcp ]; then ok dhcp ok "$(cat /tmp/dhcp)"; else ok dhcp failed; fi
+}
+
+step_port() {           # a line from the named port comes back reversed
+    port=/dev/$(basename "$(dirname "$(grep -lx org.nemu.test /sys/class/virtio-ports/*/name)")")
+    exec 3<>"$port"
+    echo hello >&3
+    read -r line <&3
+    echo "$line" | rev >&3
+    ok port ok "$line"
+}
+
+step_hotplug() {        # a disk comes and goes
+    ok hotplug waiting
+    wait_for '[ -b /dev/vdb ]' || { ok hotplug failed no new disk; return; }
+    dd if=/dev/vdb of=/dev/null bs=64k 2>/dev/null || { ok hotplug failed cannot read; return; }
+    ok hotplug plugged
+    if wait_for '[ ! -b /dev/vdb ]'; then ok hotplug ok; else ok hotplug failed disk stays; fi
+}
+
+step_rng() {
+    if [ "$(dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c)" = 64 ]; then ok rng ok; else ok rng failed; fi
+}
+
+step_load() {           # disk and CPU work until the host has seen enough
+    wait_for '[ -b /dev/vda ]'
+    ok load running
+    n=0
+    while :; do
+        dd if=/dev/urandom of=/tmp/block bs=64k count=4 2>/dev/null
+        a=$(sha256sum </tmp/block)
+        dd if=/tmp/block of=/dev/vda bs=64k seek=160 conv=fsync 2>/dev/null
+        b=$(dd if=/dev/vda bs=64k skip=160 count=4 iflag=direct 2>/dev/null | sha256sum)
+        [ "$a" = "$b" ] || ok load failed
+        n=$((n + 1))
+        echo "LOAD $n"
+    done
+}
+
+step_button() {         # until somebody presses the power button
+    for e in /dev/input/event*; do
+        [ -e "$e" ] && (dd if="$e" of=/dev/null bs=24 count=1 2>/dev/null; echo pressed >/tmp/pressed) &
+    done
+    ok button waiting
+    if wait_for '[ -e /tmp/pressed ]'; then ok button ok; else ok button failed; fi
+}
+
+for step in $(arg steps | tr , ' '); do
+    case $step in
+        poweroff) echo "STEPS DONE"; poweroff -f ;;
+        reboot) echo "STEPS DONE"; reboot -f ;;
+        panic) echo "STEPS DONE"; echo c >/proc/sysrq-trigger ;;
+        *) "step_$step" ;;
+    esac
+done
+echo "STEPS DONE"
+sleep 100000
