@@ -19,6 +19,13 @@ typedef struct BlockNode BlockNode;
 typedef struct BlockChild BlockChild;
 typedef struct BlockDriver BlockDriver;
 typedef struct BlockBackend BlockBackend;
+/* image.h, dirty-bitmap.h */
+typedef struct BlockImageOption BlockImageOption;
+typedef struct BlockImageInfo BlockImageInfo;
+typedef struct BlockCheckResult BlockCheckResult;
+typedef struct BlockSnapshot BlockSnapshot;
+typedef struct BlockReopen BlockReopen;
+typedef void BlockProgress(void *opaque, int64_t done, int64_t total);
 
 typedef enum BlockPerm {
     BLOCK_PERM_CONSISTENT_READ = 1,
@@ -43,6 +50,9 @@ typedef enum BlockRequestFlags {
     BLOCK_REQ_NO_FALLBACK = 4,          /* write zeroes: -ENOTSUP rather than writing buffers */
     BLOCK_REQ_SERIALISING = 8,
     BLOCK_REQ_WRITE_UNCHANGED = 16,
+    BLOCK_REQ_WRITE_COMPRESSED = 32,
+    BLOCK_REQ_COPY_ON_READ = 64,
+    BLOCK_REQ_PREFETCH = 128,           /* reads: only with copy on read; no data to the caller */
 } BlockRequestFlags;
 
 /* Bits of a block status answer. */
@@ -91,6 +101,7 @@ struct BlockDriver {
     bool is_filter;                     /* the content is that of the filtered child */
     bool is_protocol;                   /* has a file name, no child "file" */
     bool has_image;                     /* there is an image on disk, about which more can be said */
+    bool supports_backing;              /* may have a child "backing" */
 
     /*
      * @options: the driver's members of BlockdevOptions as JSON (keyval or
@@ -116,6 +127,68 @@ struct BlockDriver {
                                         BlockNode **file);
     int coroutine_fn (*co_truncate)(BlockNode *bn, int64_t size, bool exact, PreallocMode prealloc,
                                     unsigned flags, Error **errp);
+    /* One compressed write; offset and bytes are multiples of the cluster size, or end the image. */
+    int coroutine_fn (*co_pwritev_compressed)(BlockNode *bn, int64_t offset, int64_t bytes,
+                                              IoVector *v, size_t v_offset);
+
+    /* ---- images: see image.h ---- */
+    const BlockImageOption *create_options; /* NULL: cannot be created */
+    const BlockImageOption *amend_options;
+    int coroutine_fn (*co_create)(const BlockdevCreateOptions *options, Error **errp);
+    /*
+     * From "-o" options, flat keyval names; takes out what it knows. Formats make the file by
+     * block_co_create_file().
+     */
+    int coroutine_fn (*co_create_opts)(const BlockDriver *drv, const char *filename,
+                                       JsonValue *options, Error **errp);
+    int coroutine_fn (*co_amend)(BlockNode *bn, JsonValue *options, BlockProgress *progress,
+                                 void *opaque, bool force, Error **errp);
+    int coroutine_fn (*co_check)(BlockNode *bn, BlockCheckResult *result, unsigned fix);
+    int (*image_info)(BlockNode *bn, BlockImageInfo *info);
+    ImageInfoSpecific *(*specific_info)(BlockNode *bn, Error **errp);
+    BlockMeasureInfo *(*measure)(JsonValue *options, BlockNode *in, Error **errp);
+    int coroutine_fn (*co_change_backing_file)(BlockNode *bn, const char *backing,
+                                               const char *backing_format);
+    int coroutine_fn (*co_make_empty)(BlockNode *bn); /* show the backing file everywhere */
+
+    int coroutine_fn (*co_snapshot_create)(BlockNode *bn, BlockSnapshot *snapshot);
+    int coroutine_fn (*co_snapshot_goto)(BlockNode *bn, const char *id);
+    int coroutine_fn (*co_snapshot_delete)(BlockNode *bn, const char *id, const char *name,
+                                           Error **errp);
+    int (*snapshot_list)(BlockNode *bn, BlockSnapshot **list);
+    int coroutine_fn (*co_snapshot_load_tmp)(BlockNode *bn, const char *id, const char *name,
+                                             Error **errp);
+    int coroutine_fn (*co_vmstate_read)(BlockNode *bn, IoVector *v, int64_t pos);
+    int coroutine_fn (*co_vmstate_write)(BlockNode *bn, IoVector *v, int64_t pos);
+
+    /* May a bitmap of this name and granularity be stored? NULL: never. */
+    bool coroutine_fn (*co_can_store_bitmap)(BlockNode *bn, const char *name, uint32_t granularity,
+                                             Error **errp);
+    bool coroutine_fn (*co_remove_stored_bitmap)(BlockNode *bn, const char *name, Error **errp);
+
+    /* New options: prepare takes out what it knows and may fail; then exactly one of the others. */
+    bool (*reopen_prepare)(BlockNode *bn, BlockReopen *reopen, Error **errp);
+    void (*reopen_commit)(BlockNode *bn, BlockReopen *reopen);
+    void (*reopen_abort)(BlockNode *bn, BlockReopen *reopen);
+
+    /*
+     * Another process owns the image (a migration's other side): inactivate writes everything
+     * back and forgets it, activate reads it again.
+     */
+    int coroutine_fn (*co_inactivate)(BlockNode *bn);
+    int coroutine_fn (*co_activate)(BlockNode *bn, Error **errp);
+
+    /*
+     * Copy between nodes without buffers. "from" of the source's driver finds the file below and
+     * passes on; "to" of the destination's does the same; protocols do it (-ENOTSUP: not here).
+     */
+    int coroutine_fn (*co_copy_range_from)(BlockNode *bn, BlockChild *src, int64_t src_offset,
+                                           BlockChild *dst, int64_t dst_offset, int64_t bytes,
+                                           unsigned read_flags, unsigned write_flags);
+    int coroutine_fn (*co_copy_range_to)(BlockNode *bn, BlockChild *src, int64_t src_offset,
+                                         BlockChild *dst, int64_t dst_offset, int64_t bytes,
+                                         unsigned read_flags, unsigned write_flags);
+
     /*
      * Read or write without a coroutine, ending in block_fast_complete(); false: not this one
      * (nothing happened).

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What tools and jobs do to images beyond reading and writing: create, amend,
+ * check, measure, describe, internal snapshots, walking backing chains. Formats
+ * offer it through hooks of BlockDriver (block.h); this is how users call it.
+ *
+ * Functions marked coroutine_fn run on the node's loop; all others on the main
+ * thread, outside coroutines. Lengths and offsets are bytes.
+ */
+#ifndef BLOCK_IMAGE_H
+#define BLOCK_IMAGE_H
+
+#include "block/block.h"
+
+/* ---- options of create and amend, as data ---- */
+
+typedef enum BlockImageOptionType {
+    BLOCK_IMAGE_OPT_STRING, BLOCK_IMAGE_OPT_SIZE, BLOCK_IMAGE_OPT_NUMBER, BLOCK_IMAGE_OPT_BOOL,
+} BlockImageOptionType;
+
+/* A table of these ends with a NULL name; its order is that of the "Formatting" line. */
+struct BlockImageOption {
+    const char *name;               /* as in "-o name=", e.g. "encrypt.key-secret" */
+    BlockImageOptionType type;
+    const char *help;
+    const char *def;                /* the default that the "Formatting" line shows; NULL: none */
+};
+
+/* ---- creation ---- */
+
+/*
+ * qemu-img create and convert: @filename (plain or "protocol:") as a new image of @format with
+ * options @options ({"size": "1G", "cluster_size": ..., "encrypt.format": ...}, flat names as in
+ * the driver's table, keyval strings; borrowed). The protocol's part of the options goes to the
+ * protocol.
+ */
+bool block_image_create(const char *format, const char *filename, JsonValue *options, Error **errp);
+/*
+ * Helper for format drivers' co_create_opts: creates @filename with the protocol's driver and
+ * options (which it takes out of @options) and opens it as protocol node, read-write.
+ */
+BlockNode *coroutine_fn block_co_create_file(const char *filename, JsonValue *options,
+                                             Error **errp);
+/* blockdev-create, without the job. */
+int coroutine_fn block_co_create(const BlockdevCreateOptions *options, Error **errp);
+
+/* ---- amend, check, measure ---- */
+
+struct BlockCheckResult {
+    uint64_t corruptions, leaks, check_errors, corruptions_fixed, leaks_fixed;
+    uint64_t image_end_offset;
+    uint64_t total_clusters, allocated_clusters, fragmented_clusters, compressed_clusters;
+};
+
+enum { BLOCK_FIX_LEAKS = 1, BLOCK_FIX_ERRORS = 2 };
+
+/* 0, -errno; -ENOTSUP: the format has no check. Findings go to stderr, a line each. */
+int block_check(BlockNode *bn, BlockCheckResult *result, unsigned fix);
+bool block_amend(BlockNode *bn, JsonValue *options, BlockProgress *progress, void *opaque,
+                 bool force, Error **errp);
+/* Space that an image of @drv with @options needs for the content of @in (may be NULL: "size"). */
+BlockMeasureInfo *block_measure(const BlockDriver *drv, JsonValue *options, BlockNode *in,
+                                Error **errp);
+
+/* ---- description ---- */
+
+struct BlockImageInfo {
+    uint32_t cluster_size;          /* 0: none */
+    uint32_t subcluster_size;       /* 0: cluster_size */
+    int64_t vm_state_offset;
+    bool is_dirty;
+    bool unallocated_is_zero;       /* without a backing file */
+};
+
+/* -ENOTSUP: nothing to say. */
+int block_image_info(BlockNode *bn, BlockImageInfo *info);
+/* Everything for query-named-block-nodes and "qemu-img info"; backing chain when @chain. */
+ImageInfo *block_query_image(BlockNode *bn, bool chain, Error **errp);
+
+/* ---- backing chains ---- */
+
+/* The node whose content shows where @bn has none of its own; filters are skipped. NULL: none. */
+BlockNode *block_backing(BlockNode *bn);
+/* @bn itself, or the first node below it that is no filter. */
+BlockNode *block_skip_filters(BlockNode *bn);
+bool block_chain_contains(BlockNode *top, BlockNode *base);
+/*
+ * The name of a backing file @backing as the image @image means it: absolute or protocol names
+ * stay, others are relative to the folder of the image. Caller frees.
+ */
+char *block_backing_path(const char *image, const char *backing, Error **errp);
+/*
+ * Replace (or with NULL remove) the backing node; the image on disk keeps what it says. Drains.
+ */
+bool block_set_backing(BlockNode *bn, BlockNode *backing, Error **errp);
+/* Rewrite what the image on disk says; @backing NULL: none. */
+int block_change_backing_file(BlockNode *bn, const char *backing, const char *backing_format,
+                              bool warn);
+/* Move every user of @from (but not @to itself, nor what is below it) to @to. Drains. */
+bool block_replace_node(BlockNode *from, BlockNode *to, Error **errp);
+/*
+ * Where the content of a range comes from: the status of the first layer of @top down to but not
+ * including @base (NULL: the whole chain) that has it allocated. *@depth (may be NULL): how many
+ * layers down, 0 is @top.
+ */
+int coroutine_fn block_co_status_above(BlockNode *top, BlockNode *base, bool want_zero,
+                                       int64_t offset, int64_t bytes, int64_t *pnum, int64_t *map,
+                                       BlockNode **file, int *depth);
+/* 1, 0 or -errno: is it allocated in a layer from @top to @base (included when @include_base)? */
+int coroutine_fn block_co_is_allocated_above(BlockNode *top, BlockNode *base, bool include_base,
+                                             int64_t offset, int64_t bytes, int64_t *pnum);
+
+/* ---- internal snapshots ---- */
+
+struct BlockSnapshot {
+    char id[128];
+    char name[256];
+    uint64_t vm_state_size;
+    uint32_t date_sec, date_nsec;
+    uint64_t vm_clock_nsec;
+    uint64_t icount;                /* UINT64_MAX: not recorded */
+    uint64_t disk_size;             /* when the snapshot was taken */
+};
+
+/* Number of snapshots, *@list g_malloc'ed; or -errno. */
+int block_snapshot_list(BlockNode *bn, BlockSnapshot **list);
+bool block_snapshot_create(BlockNode *bn, BlockSnapshot *snapshot, Error **errp);
+bool block_snapshot_goto(BlockNode *bn, const char *id_or_name, Error **errp);
+/* Each of @id and @name may be NULL. */
+bool block_snapshot_delete(BlockNode *bn, const char *id, const char *name, Error **errp);
+/* Read-only node: show the content of the snapshot. */
+bool block_snapshot_load_tmp(BlockNode *bn, const char *id_or_name, Error **errp);
+/* VM state of the current image, beside the disk content. */
+int coroutine_fn block_co_vmstate_read(BlockNode *bn, IoVector *v, int64_t pos);
+int coroutine_fn block_co_vmstate_write(BlockNode *bn, IoVector *v, int64_t pos);
+
+/* ---- reopen ---- */
+
+/*
+ * Change options of an open node: @options as for blockdev-reopen (driver, node-name, all options;
+ * what is absent goes back to its default). All of @list or none.
+ */
+struct BlockReopen {
+    BlockNode *bn;
+    JsonValue *options;
+    unsigned flags;
+    void *driver_state;             /* between the driver's prepare and commit or abort */
+};
+bool block_reopen(BlockReopen *list, size_t count, Error **errp);
+/* Only the read-only state. */
+bool block_reopen_set_read_only(BlockNode *bn, bool read_only, Error **errp);
+
+#endif
