@@ -10,11 +10,12 @@ set -e
 # Compiler, build system, and the libraries (each named once in meson.build).
 build_packages="gcc libc6-dev meson ninja-build pkg-config python3 gawk
     libglib2.0-dev zlib1g-dev libzstd-dev
-    libslirp-dev libgnutls28-dev libfdt-dev libseccomp-dev linux-libc-dev"
+    libslirp-dev libgnutls28-dev libgcrypt20-dev libfdt-dev libseccomp-dev linux-libc-dev"
 
 # Oracles, clients that we did not write, and what the emulated host is made of.
 test_packages="qemu-system-x86 qemu-utils acpica-tools strace procps
-    busybox-static kmod cpio xz-utils zstd mawk"
+    busybox-static kmod cpio xz-utils zstd mawk
+    nbdkit libnbd-bin cryptsetup-bin gnutls-bin keyutils"
 
 mode=install
 groups=
