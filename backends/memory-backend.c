@@ -104,7 +104,8 @@ static const ObjectProperty backend_properties[] = {
     PROP_BOOL("merge", MemoryBackend, merge, true, "the host may merge equal pages"),
     PROP_BOOL("dump", MemoryBackend, dump, true, "part of a core dump"),
     PROP_BOOL("prealloc", MemoryBackend, prealloc, false, "touch all pages at once"),
-    PROP_UINT32("prealloc-threads", MemoryBackend, prealloc_threads, 1, "threads that do so"),
+    { .name = "prealloc-threads", .kind = &prop_kind_uint32, .type_name = "int", .def.u = 1,
+      .offset = offsetof(MemoryBackend, prealloc_threads), .description = "threads that do so" },
     PROP_BOOL("reserve", MemoryBackend, reserve, true, "reserve swap space"),
     PROP_CUSTOM("host-nodes", "int", get_host_nodes, set_host_nodes, PROP_NO_DEFAULT,
                 "NUMA nodes of the host that the policy is about"),
@@ -303,7 +304,8 @@ typedef struct MemoryBackendFile {
 static const ObjectProperty file_properties[] = {
     { .name = "mem-path", .kind = &prop_kind_string, .offset = offsetof(MemoryBackendFile, path),
       .type_name = "string", .description = "the file, or a folder for a temporary one" },
-    PROP_SIZE("align", MemoryBackendFile, align, 0, "alignment of the mapping"),
+    { .name = "align", .kind = &prop_kind_size, .offset = offsetof(MemoryBackendFile, align),
+      .type_name = "int", .description = "alignment of the mapping" },
     PROP_BOOL("discard-data", MemoryBackendFile, discard_data, false,
               "the content may be thrown away at the end"),
     PROP_BOOL("pmem", MemoryBackendFile, pmem, false, "persistent memory (not supported)"),
@@ -439,7 +441,9 @@ typedef struct MemoryBackendMemfd {
 static const ObjectProperty memfd_properties[] = {
     PROP_BOOL("share", MemoryBackend, share, true, "other processes can map it"),
     PROP_BOOL("hugetlb", MemoryBackendMemfd, hugetlb, false, "huge pages of the host"),
-    PROP_SIZE("hugetlbsize", MemoryBackendMemfd, hugetlb_size, 0, "their size; 0: the default"),
+    { .name = "hugetlbsize", .kind = &prop_kind_size, .type_name = "int",
+      .offset = offsetof(MemoryBackendMemfd, hugetlb_size),
+      .description = "their size; 0: the default" },
     PROP_BOOL("seal", MemoryBackendMemfd, seal, true, "the size cannot change"),
     PROP_END
 };
@@ -519,17 +523,22 @@ void memory_backend_release(MemoryBackend *s)
     s->claimed = false;
 }
 
-MemoryBackend *memory_backend_new_default(const char *id, uint64_t size, bool merge, bool dump,
-                                          Error **errp)
+MemoryBackend *memory_backend_new_default(const char *id, uint64_t size,
+                                          const DefaultMemoryOptions *o, Error **errp)
 {
     g_autoptr(JsonValue) options = json_object();
     Object *obj;
 
-    json_object_set_string(options, "qom-type", memory_backend_ram_type.name);
+    json_object_set_string(options, "qom-type", o->path ? "memory-backend-file"
+                                                        : memory_backend_ram_type.name);
     json_object_set_string(options, "id", id);
     json_object_set_uint(options, "size", size);
-    json_object_set_bool(options, "merge", merge);
-    json_object_set_bool(options, "dump", dump);
+    json_object_set_bool(options, "merge", o->merge);
+    json_object_set_bool(options, "dump", o->dump);
+    json_object_set_bool(options, "prealloc", o->prealloc);
+    if (o->path) {
+        json_object_set_string(options, "mem-path", o->path);
+    }
     obj = user_creatable_add(options, errp);
     return obj ? MEMORY_BACKEND(obj) : NULL;
 }

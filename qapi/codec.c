@@ -405,10 +405,38 @@ static bool decode_alternate(const QapiType *t, const JsonValue *v, const Path *
     return decode_value(type_at(t, m->type), v, p, out + m->offset, errp);
 }
 
+/* Numbers in one range of key=value text. */
+#define RANGE_MAX 65536
+
+/* "3" or "0-3" as a list of numbers; NULL when it is neither. */
+static JsonValue *expand_range(const char *text)
+{
+    const char *dash = strchr(text, '-');
+    g_autofree char *first = dash != NULL ? g_strndup(text, (gsize)(dash - text)) : g_strdup(text);
+    uint64_t from, to;
+    JsonValue *list;
+
+    if (parse_uint64(first, 0, &from) != 0 || parse_uint64(dash != NULL ? dash + 1 : text, 0, &to) != 0 ||
+        from > to || to - from >= RANGE_MAX) {
+        return NULL;
+    }
+    list = json_array();
+    for (uint64_t i = from; i <= to; i++) {
+        json_array_add_take(list, json_uint(i));
+    }
+    return list;
+}
+
 static bool decode_list(const QapiType *t, const JsonValue *v, const Path *p, void **out, Error **errp)
 {
     const QapiType *element = type_at(t, t->element);
+    g_autoptr(JsonValue) range = NULL;
 
+    if (json_is_keyval(v) && json_get_string(v) != NULL &&
+        (element->kind == QAPI_KIND_INT || element->kind == QAPI_KIND_UINT)) {
+        range = expand_range(json_get_string(v));
+        v = range != NULL ? range : v;
+    }
     if (json_kind(v) != JSON_ARRAY) {
         return type_error(p, v, "array", errp);
     }

@@ -45,7 +45,7 @@ static int compare_types(const void *a, const void *b)
 {
     const TypeInfo *x = *(const TypeInfo *const *)a, *y = *(const TypeInfo *const *)b;
 
-    return strcmp(x->name, y->name);
+    return g_ascii_strcasecmp(x->name, y->name);
 }
 
 static GPtrArray *sorted_types(const TypeInfo *kind)
@@ -57,26 +57,68 @@ static GPtrArray *sorted_types(const TypeInfo *kind)
     return list;
 }
 
-/* Devices show where they go and whether users may make them; the rest only names. */
-static void print_device(const TypeInfo *type)
-{
-    const DeviceOps *ops = type_ops(type, &device_type);
+/* ---- devices ---- */
 
-    if (!ops->user_creatable) {
-        return;
-    }
-    printf("name \"%s\"", type->name);
+static const struct {
+    DeviceCategory category;
+    const char *title;
+} device_sections[] = {
+    { DEVICE_CATEGORY_BRIDGE, "Controller/Bridge/Hub" },
+    { DEVICE_CATEGORY_STORAGE, "Storage" },
+    { DEVICE_CATEGORY_NETWORK, "Network" },
+    { DEVICE_CATEGORY_INPUT, "Input" },
+    { DEVICE_CATEGORY_MISC, "Misc" },
+    { DEVICE_CATEGORY_CPU, "CPU" },
+    { DEVICE_CATEGORY_WATCHDOG, "Watchdog" },
+};
+
+static void describe_device(const TypeInfo *type, const DeviceOps *ops, GString *out)
+{
+    g_string_append_printf(out, "name \"%s\"", type->name);
     if (ops->bus) {
-        printf(", bus %s", ops->bus->name);
+        g_string_append_printf(out, ", bus %s", bus_family_name(ops->bus));
     }
     for (const char *const *a = type->aliases; a && *a; a++) {
-        printf(", alias \"%s\"", *a);
+        g_string_append_printf(out, ", alias \"%s\"", *a);
     }
     if (type->description) {
-        printf(", desc \"%s\"", type->description);
+        g_string_append_printf(out, ", desc \"%s\"", type->description);
     }
-    printf("\n");
+    g_string_append(out, ops->user_creatable ? "\n" : ", no-user\n");
 }
+
+void help_list_devices(GString *out, bool all)
+{
+    g_autoptr(GPtrArray) list = sorted_types(&device_type);
+
+    for (size_t s = 0; s < ARRAY_SIZE(device_sections); s++) {
+        bool titled = false;
+
+        for (guint i = 0; i < list->len; i++) {
+            const DeviceOps *ops = type_ops(list->pdata[i], &device_type);
+
+            if (ops->category != device_sections[s].category || (!ops->user_creatable && !all)) {
+                continue;
+            }
+            if (!titled) {
+                g_string_append_printf(out, "%s%s devices:\n", out->len ? "\n" : "",
+                                       device_sections[s].title);
+                titled = true;
+            }
+            describe_device(list->pdata[i], ops, out);
+        }
+    }
+}
+
+void help_print_devices(void)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    help_list_devices(out, false);
+    fputs(out->str, stdout);
+}
+
+/* ---- other types ---- */
 
 void help_print_types(const TypeInfo *kind, const char *title)
 {
@@ -86,9 +128,7 @@ void help_print_types(const TypeInfo *kind, const char *title)
     for (guint i = 0; i < list->len; i++) {
         const TypeInfo *type = list->pdata[i];
 
-        if (kind == &device_type) {
-            print_device(type);
-        } else if (g_str_has_suffix(type->name, "-accel")) {
+        if (g_str_has_suffix(type->name, "-accel")) {
             printf("%.*s\n", (int)strlen(type->name) - 6, type->name);
         } else {
             printf("  %s\n", type->name);
@@ -96,20 +136,32 @@ void help_print_types(const TypeInfo *kind, const char *title)
     }
 }
 
-static void print_property(const TypeInfo *owner, const ObjectProperty *p, void *opaque)
+static void collect_property(const TypeInfo *owner, const ObjectProperty *p, void *opaque)
+{
+    if (!(p->flags & (PROP_CLASS_ONLY | PROP_HIDDEN | PROP_READ_ONLY)) && (p->set || p->kind->set)) {
+        g_ptr_array_add(opaque, (void *)p);
+    }
+}
+
+static int compare_properties(const void *a, const void *b)
+{
+    const ObjectProperty *x = *(const ObjectProperty *const *)a;
+    const ObjectProperty *y = *(const ObjectProperty *const *)b;
+
+    return strcmp(x->name, y->name);
+}
+
+static void print_property(const ObjectProperty *p)
 {
     g_autofree char *type = object_property_type_name(p);
     g_autoptr(JsonValue) def = object_property_default(p);
     g_autofree char *head = g_strdup_printf("  %s=<%s>", p->name, type);
 
-    if ((p->flags & (PROP_CLASS_ONLY | PROP_HIDDEN | PROP_READ_ONLY)) ||
-        (!p->set && !p->kind->set)) {
+    if (!p->description && !def) {
+        printf("%s\n", head);
         return;
     }
-    printf("%-30s", head);
-    if (p->description) {
-        printf(" - %s", p->description);
-    }
+    printf("%-24s - %s", head, p->description ? p->description : "");
     if (def) {
         GString *text = json_print(def, JSON_COMPACT);
 
@@ -122,13 +174,18 @@ static void print_property(const TypeInfo *owner, const ObjectProperty *p, void 
 bool help_print_properties(const char *type_name, Error **errp)
 {
     const TypeInfo *type = type_find(type_name);
+    g_autoptr(GPtrArray) list = g_ptr_array_new();
 
     if (!type) {
         error_setg(errp, "there is no type '%s'", type_name);
         return false;
     }
+    type_foreach_property(type, collect_property, list);
+    g_ptr_array_sort(list, compare_properties);
     printf("%s options:\n", type_name);
-    type_foreach_property(type, print_property, NULL);
+    for (guint i = 0; i < list->len; i++) {
+        print_property(list->pdata[i]);
+    }
     return true;
 }
 

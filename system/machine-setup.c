@@ -185,6 +185,10 @@ static bool use_backend(MachineState *m, MemoryBackend *backend, Error **errp)
 static bool setup_memory(MachineState *m, Error **errp)
 {
     const MachineOps *ops = machine_ops(m);
+    const DefaultMemoryOptions defaults = {
+        .merge = m->mem_merge, .dump = m->dump_guest_core, .prealloc = startup.mem_prealloc,
+        .path = startup.mem_path,
+    };
     MemoryBackend *backend;
     Object *obj;
 
@@ -212,8 +216,7 @@ static bool setup_memory(MachineState *m, Error **errp)
                    ops->default_ram_id);
         return false;
     }
-    backend = memory_backend_new_default(ops->default_ram_id, m->ram_size, m->mem_merge,
-                                         m->dump_guest_core, errp);
+    backend = memory_backend_new_default(ops->default_ram_id, m->ram_size, &defaults, errp);
     return backend && use_backend(m, backend, errp);
 }
 

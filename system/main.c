@@ -75,6 +75,7 @@ static bool start_up(void)
 {
     return step(start_process) &&
            options_apply(PHASE_PROCESS) &&
+           step(host_confine_early) &&
            step(machine_setup_create) &&
            options_apply(PHASE_OBJECTS) &&
            options_apply(PHASE_CHARDEVS) &&
@@ -91,6 +92,7 @@ static bool start_up(void)
            step(options_create_nics) &&
            step(machine_setup_ready) &&
            options_apply(PHASE_MONITORS) &&
+           step(host_confine_late) &&
            step(process_finish_daemonize);
 }
 

@@ -12,15 +12,13 @@
 static const OptionParam machine_params[] = {
     PARAM_SHOWN("type", STRING, "machine type; -machine help lists them"),
     PARAM_SHOWN("accel", STRING, "accelerators to try in order, colon separated"),
-    PARAM_SHOWN("kernel_irqchip", STRING, "where interrupt controllers are: on, off, split"),
-    PARAM_SHOWN("memory-backend", STRING, "ID of the memory-backend object to use as main memory"),
+    PARAM_SHOWN("kernel_irqchip", BOOLEAN, "where interrupt controllers are: on, off, split"),
     PARAM_SHOWN("kernel", STRING, "Linux kernel image file"),
     PARAM_SHOWN("initrd", STRING, "Linux initial ramdisk file"),
     PARAM_SHOWN("append", STRING, "Linux kernel command line"),
     PARAM_SHOWN("dtb", STRING, "Linux kernel device tree file"),
     PARAM_SHOWN("firmware", STRING, "firmware image"),
     PARAM_SHOWN("usb", BOOLEAN, "USB controller (there is none)"),
-    PARAM_SHOWN("graphics", BOOLEAN, "graphics emulation (there is none)"),
     PARAM_SHOWN("dump-guest-core", BOOLEAN, "include guest memory in a core dump"),
     PARAM_SHOWN("mem-merge", BOOLEAN, "let the host merge equal memory pages"),
     PARAM_SHOWN("suppress-vmdesc", BOOLEAN, "no self-description in migration streams"),
@@ -34,19 +32,18 @@ static const OptionParam accel_params[] = {
 };
 
 const OptionParam smp_params[] = {
-    PARAM_HAS(CpuTopologyOptions, cpus, "cpus", NUMBER, "CPUs present at the start"),
-    PARAM_HAS(CpuTopologyOptions, maxcpus, "maxcpus", NUMBER, "most CPUs, with hot-plug"),
-    PARAM_HAS(CpuTopologyOptions, sockets, "sockets", NUMBER, "sockets of the machine"),
-    PARAM_HAS(CpuTopologyOptions, dies, "dies", NUMBER, "dies of a socket"),
-    PARAM_HAS(CpuTopologyOptions, clusters, "clusters", NUMBER, "clusters of a die"),
-    PARAM_HAS(CpuTopologyOptions, cores, "cores", NUMBER, "cores of a cluster or die"),
-    PARAM_HAS(CpuTopologyOptions, threads, "threads", NUMBER, "threads of a core"),
+    PARAM_OF(CpuTopologyOptions, cpus, "smp", "cpus", NUMBER, "CPUs present at the start"),
+    PARAM_OF(CpuTopologyOptions, maxcpus, "smp", "maxcpus", NUMBER, "most CPUs, with hot-plug"),
+    PARAM_OF(CpuTopologyOptions, sockets, "smp", "sockets", NUMBER, "sockets of the machine"),
+    PARAM_OF(CpuTopologyOptions, dies, "smp", "dies", NUMBER, "dies of a socket"),
+    PARAM_OF(CpuTopologyOptions, clusters, "smp", "clusters", NUMBER, "clusters of a die"),
+    PARAM_OF(CpuTopologyOptions, cores, "smp", "cores", NUMBER, "cores of a cluster or die"),
+    PARAM_OF(CpuTopologyOptions, threads, "smp", "threads", NUMBER, "threads of a core"),
     PARAM_END
 };
 
 const OptionParam memory_params[] = {
-    { "size", COMMAND_LINE_PARAMETER_TYPE_STRING, "main memory, in MiB without suffix",
-      offsetof(MemoryParams, size) },
+    PARAM_HAS(MemoryParams, size, "size", SIZE_MIB, "main memory, in MiB without suffix"),
     PARAM_HAS(MemoryParams, slots, "slots", NUMBER, "places for memory to be plugged in"),
     PARAM_HAS(MemoryParams, maxmem, "maxmem", SIZE, "most memory, with what is plugged in"),
     PARAM_END
@@ -94,8 +91,9 @@ const OptionParam boot_params[] = {
     PARAM(BootParams, once, "once", STRING, "the same for the first boot"),
     PARAM(BootParams, menu, "menu", BOOLEAN, "boot menu"),
     PARAM(BootParams, splash, "splash", STRING, "picture of the boot menu"),
-    PARAM(BootParams, splash_time, "splash-time", NUMBER, "how long it shows"),
-    PARAM(BootParams, reboot_timeout, "reboot-timeout", NUMBER, "when nothing boots"),
+    PARAM_OF(BootParams, splash_time, "boot", "splash-time", NUMBER, "how long it shows, in ms"),
+    PARAM_OF(BootParams, reboot_timeout, "boot", "reboot-timeout", NUMBER,
+             "when nothing boots, in ms"),
     PARAM(BootParams, strict, "strict", BOOLEAN, "only devices with bootindex= boot"),
     PARAM_END
 };
@@ -116,7 +114,6 @@ const OptionParam trace_params[] = {
     PARAM(TraceParams, enable, "enable", STRING, "pattern of events"),
     PARAM(TraceParams, events, "events", STRING, "file with one pattern a line"),
     PARAM(TraceParams, file, "file", STRING, "where the log goes"),
-    PARAM(TraceParams, backend, "backend", STRING, "log or ftrace"),
     PARAM_END
 };
 
@@ -129,13 +126,77 @@ const OptionParam add_fd_params[] = {
 
 const OptionParam mon_params[] = {
     PARAM(MonParams, chardev, "chardev", STRING, "character device"),
-    PARAM(MonParams, id, "id", STRING, "a name, for the command line only"),
+    { .name = "id", .type = COMMAND_LINE_PARAMETER_TYPE_STRING, .unlisted = true,
+      .help = "a name, for the command line only", .field = offsetof(MonParams, id) },
     PARAM(MonParams, mode, "mode", STRING, "control (QMP) or readline"),
     PARAM(MonParams, pretty, "pretty", BOOLEAN, "one member a line"),
     PARAM_END
 };
 
+/* For the list of options only: chardev/chardev-options.c reads them. */
+static const OptionParam chardev_params[] = {
+    PARAM_SHOWN("backend", STRING, "kind of character device"),
+    PARAM_SHOWN("path", STRING, "file, pipe, device or unix socket"),
+    PARAM_SHOWN("host", STRING, "host name or address"),
+    PARAM_SHOWN("port", STRING, "port or service"),
+    PARAM_SHOWN("fd", STRING, "descriptor of an open socket"),
+    PARAM_SHOWN("localaddr", STRING, "udp: address to receive at"),
+    PARAM_SHOWN("localport", STRING, "udp: port to receive at"),
+    PARAM_SHOWN("to", NUMBER, "listening: the last port to try"),
+    PARAM_SHOWN("ipv4", BOOLEAN, "use IPv4"),
+    PARAM_SHOWN("ipv6", BOOLEAN, "use IPv6"),
+    PARAM_SHOWN("wait", BOOLEAN, "server: wait for the first client"),
+    PARAM_SHOWN("server", BOOLEAN, "listen"),
+    PARAM_SHOWN("delay", BOOLEAN, "TCP may collect small pieces"),
+    PARAM_SHOWN("nodelay", BOOLEAN, "TCP sends small pieces at once"),
+    PARAM_SHOWN("reconnect", NUMBER, "client: try again after so many seconds"),
+    PARAM_SHOWN("telnet", BOOLEAN, "telnet protocol"),
+    PARAM_SHOWN("tn3270", BOOLEAN, "TN3270 protocol (there is none)"),
+    PARAM_SHOWN("tls-creds", STRING, "ID of TLS credentials"),
+    PARAM_SHOWN("tls-authz", STRING, "ID of an authorization object"),
+    PARAM_SHOWN("websocket", BOOLEAN, "websocket protocol"),
+    PARAM_SHOWN("mux", BOOLEAN, "several users on one device"),
+    PARAM_SHOWN("signal", BOOLEAN, "stdio: keys send signals"),
+    PARAM_SHOWN("size", SIZE, "ringbuf: size of the buffer"),
+    PARAM_SHOWN("append", BOOLEAN, "file: add to it"),
+    PARAM_SHOWN("logfile", STRING, "file that gets a copy of the output"),
+    PARAM_SHOWN("logappend", BOOLEAN, "add to the log file"),
+    PARAM_SHOWN("abstract", BOOLEAN, "unix socket without a file"),
+    PARAM_SHOWN("tight", BOOLEAN, "abstract name without padding"),
+    PARAM_END
+};
+
+/* For the list of options only: block/blockdev.c reads them. */
+static const OptionParam drive_params[] = {
+    PARAM_SHOWN("file", STRING, "image"),
+    PARAM_SHOWN("if", STRING, "how the guest sees it: virtio, none"),
+    PARAM_SHOWN("media", STRING, "disk"),
+    PARAM_SHOWN("index", NUMBER, "number among those of the same kind"),
+    PARAM_SHOWN("format", STRING, "image format"),
+    PARAM_SHOWN("driver", STRING, "block driver"),
+    PARAM_SHOWN("node-name", STRING, "name of the node"),
+    PARAM_SHOWN("read-only", BOOLEAN, "never write"),
+    PARAM_SHOWN("auto-read-only", BOOLEAN, "read-only where writing is not possible"),
+    PARAM_SHOWN("force-share", BOOLEAN, "others may write, too"),
+    PARAM_SHOWN("cache.direct", BOOLEAN, "bypass the page cache"),
+    PARAM_SHOWN("cache.no-flush", BOOLEAN, "ignore flush requests"),
+    PARAM_SHOWN("cache.writeback", BOOLEAN, "the guest sees a write cache"),
+    PARAM_SHOWN("aio", STRING, "threads, native, io_uring"),
+    PARAM_SHOWN("discard", STRING, "ignore, unmap"),
+    PARAM_SHOWN("detect-zeroes", STRING, "off, on, unmap"),
+    PARAM_SHOWN("werror", STRING, "on write errors: report, ignore, stop, enospc"),
+    PARAM_SHOWN("rerror", STRING, "on read errors: report, ignore, stop"),
+    PARAM_END
+};
+
 /* ---- options ---- */
+
+/* Who finds the group uses the option. */
+#ifdef CONFIG_SECCOMP
+#define SANDBOX_GROUP .group = "sandbox",
+#else
+#define SANDBOX_GROUP
+#endif
 
 #define SECTION(title) { .name = "", .help = (title) }
 #define OPT(n, a, ph, fn, h, ...) \
@@ -147,17 +208,19 @@ const Option option_table[] = {
     OPT("help", NULL, CONFIG, help, "this help"),
     OPT("version", NULL, CONFIG, version, "the version"),
     OPT("machine", "[type=]NAME[,PROP=VALUE...]", CONFIG, machine, "the machine; 'help' lists",
-        .group = "machine", .params = machine_params),
+        .group = "machine", .params = machine_params, .has_help = true),
     OPT("M", "[type=]NAME[,PROP=VALUE...]", CONFIG, machine, "the same as -machine"),
     OPT("accel", "[accel=]NAME[,PROP=VALUE...]", CONFIG, accel,
         "what runs the CPUs; several are tried in order",
-        .group = "accel", .params = accel_params),
+        .group = "accel", .params = accel_params, .has_help = true),
     OPT("enable-kvm", NULL, CONFIG, enable_kvm, "the same as -accel kvm"),
     OPT("cpu", "MODEL[,FEATURE=on|off...]", CONFIG, cpu, "the CPU model; 'help' lists"),
     OPT("smp", "[cpus=]N[,maxcpus=N][,sockets=N][,dies=N][,cores=N][,threads=N]", CONFIG, smp,
         "the number of CPUs and their topology", .group = "smp-opts", .params = smp_params),
     OPT("m", "[size=]SIZE[,slots=N,maxmem=SIZE]", CONFIG, memory, "main memory, in MiB",
-        .group = "memory", .params = memory_params),
+        .group = "memory", .params = memory_params, .has_help = true),
+    OPT("mem-path", "PATH", CONFIG, mem_path, "main memory is in this file, or a new one in this folder"),
+    OPT("mem-prealloc", NULL, CONFIG, mem_prealloc, "touch all main memory at the start"),
     OPT("name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", CONFIG, name,
         "names of the guest, the process, and threads", .group = "name", .params = name_params),
     OPT("uuid", "UUID", CONFIG, uuid, "the machine's UUID"),
@@ -181,7 +244,7 @@ const Option option_table[] = {
     OPT("net", "none", CONFIG, none_only, "accepted with 'none'"),
     OPT("chardev", "BACKEND,id=ID[,PROP=VALUE...]", CHARDEVS, chardev,
         "make a character device: socket, pty, file, stdio, null...; 'help' lists",
-        .group = "chardev", .has_help = true),
+        .group = "chardev", .params = chardev_params, .has_help = true),
     OPT("serial", "DEV", CHARDEVS, serial,
         "host end of a serial port: none, null, stdio, pty, file:PATH, unix:PATH, chardev:ID"),
     OPT("mon", "[chardev=]ID[,mode=control|readline][,pretty=on|off]", MONITORS, mon,
@@ -190,9 +253,10 @@ const Option option_table[] = {
     OPT("qmp-pretty", "DEV", MONITORS, qmp_pretty, "the same with one member a line"),
     OPT("monitor", "DEV", MONITORS, monitor, "a human monitor, or 'none'"),
     OPT("blockdev", "DRIVER,node-name=NAME[,PROP=VALUE...]", BLOCK, blockdev,
-        "make a block node", .group = "blockdev"),
+        "make a block node"),
     OPT("drive", "file=FILE[,if=none|virtio][,format=FORMAT][,id=ID][,cache=MODE]...", BLOCK, drive,
-        "make a disk, with if=virtio its device too", .group = "drive"),
+        "make a disk, with if=virtio its device too", .group = "drive", .params = drive_params,
+        .has_help = true),
     OPT("device", "DRIVER[,id=ID][,bus=BUS][,PROP=VALUE...]", DEVICES, device,
         "add a device; 'help' lists types, 'DRIVER,help' properties",
         .group = "device", .has_help = true),
@@ -220,6 +284,8 @@ const Option option_table[] = {
 
     SECTION("Process"),
     OPT("nodefaults", NULL, CONFIG, no_defaults, "no device that was not asked for"),
+    OPT("usb", NULL, CONFIG, ignored, "accepted; there is no USB controller"),
+    OPT("k", "LAYOUT", CONFIG, ignored, "accepted; there is no keyboard"),
     OPT("no-user-config", NULL, CONFIG, ignored, "accepted; there are no configuration files"),
     OPT("nographic", NULL, CONFIG, nographic, "no window; the serial port is the terminal"),
     OPT("display", "none", CONFIG, display, "accepted; there is no display"),
@@ -232,7 +298,12 @@ const Option option_table[] = {
         .group = "add-fd", .params = add_fd_params),
     OPT("overcommit", "[mem-lock=on|off][,cpu-pm=on|off]", CONFIG, overcommit,
         "host resources kept for the guest", .group = "overcommit", .params = overcommit_params),
-    OPT("sandbox", "off", CONFIG, sandbox, "accepted with 'off'; there is no system call filter"),
+    OPT("runas", "USER|UID:GID", CONFIG, runas, "become this user before the guest runs"),
+    OPT("chroot", "DIR", CONFIG, chroot, "make this the root folder before the guest runs"),
+    OPT("sandbox", "on[,obsolete=allow|deny][,elevateprivileges=allow|deny|children]"
+        "[,spawn=allow|deny][,resourcecontrol=allow|deny]", CONFIG, sandbox,
+        "deny system calls that are not needed", SANDBOX_GROUP .params = sandbox_params),
+    { .name = "readconfig", .arg = "FILE", .is_file = true, .help = "read options from a file" },
     OPT("L", "DIR", CONFIG, datadir, "a folder to look for firmware in; 'help' lists"),
 
     SECTION("Messages"),
@@ -246,5 +317,56 @@ const Option option_table[] = {
     SECTION("Tests"),
     OPT("qtest", "CHARDEV", CONFIG, qtest, "serve the qtest protocol"),
     OPT("qtest-log", "FILE", CONFIG, qtest_log, "log of the qtest protocol"),
+    /* Options of parts that are not here. They are known, so that a script's author learns why. */
+#define ABSENT(n, has_arg, why) { .name = (n), .arg = (has_arg) ? "ARG" : NULL, .absent = (why) }
+#define NO_LEGACY_DISK "use -drive or -blockdev with a virtio device"
+#define NO_DISPLAY "there is no graphics; use -display none"
+#define NO_TCG "CPUs are not emulated, KVM runs them"
+    ABSENT("fda", true, "there is no floppy drive"),
+    ABSENT("fdb", true, "there is no floppy drive"),
+    ABSENT("hda", true, NO_LEGACY_DISK),
+    ABSENT("hdb", true, NO_LEGACY_DISK),
+    ABSENT("hdc", true, NO_LEGACY_DISK),
+    ABSENT("hdd", true, NO_LEGACY_DISK),
+    ABSENT("cdrom", true, NO_LEGACY_DISK),
+    ABSENT("mtdblock", true, NO_LEGACY_DISK),
+    ABSENT("sd", true, NO_LEGACY_DISK),
+    ABSENT("pflash", true, "the machines boot kernels directly (-kernel)"),
+    ABSENT("option-rom", true, "the machines boot kernels directly (-kernel)"),
+    ABSENT("no-fd-bootchk", false, "the machines boot kernels directly (-kernel)"),
+    ABSENT("snapshot", false, "make an overlay image for the run instead"),
+    ABSENT("fsdev", true, "there is no 9p file system"),
+    ABSENT("virtfs", true, "there is no 9p file system"),
+    ABSENT("iscsi", true, "there is no iSCSI driver"),
+    ABSENT("usbdevice", true, "there is no USB controller"),
+    ABSENT("vnc", true, NO_DISPLAY),
+    ABSENT("spice", true, NO_DISPLAY),
+    ABSENT("full-screen", false, NO_DISPLAY),
+    ABSENT("portrait", false, NO_DISPLAY),
+    ABSENT("rotate", true, NO_DISPLAY),
+    ABSENT("audio", true, "there is no sound card"),
+    ABSENT("audio-help", false, "there is no sound card"),
+    ABSENT("tpmdev", true, "there is no TPM"),
+    ABSENT("acpitable", true, "the ACPI tables are made by the machine"),
+    ABSENT("win2k-hack", false, "there is no IDE controller"),
+    ABSENT("gdb", true, "there is no GDB server"),
+    ABSENT("s", false, "there is no GDB server"),
+    ABSENT("debugcon", true, "there is no debug console; use a serial port or virtconsole"),
+    ABSENT("singlestep", false, NO_TCG),
+    ABSENT("icount", true, NO_TCG),
+    ABSENT("dfilter", true, NO_TCG),
+    ABSENT("plugin", true, NO_TCG),
+    ABSENT("seed", true, NO_TCG),
+    ABSENT("semihosting", false, NO_TCG),
+    ABSENT("semihosting-config", true, NO_TCG),
+    ABSENT("preconfig", false, "everything can be configured before or after the start"),
+    ABSENT("compat", true, "no interface is deprecated here"),
+    ABSENT("only-migratable", false, "devices are not checked for migration yet"),
+    ABSENT("dump-vmstate", true, "the migration format is described in docs/devel"),
+    ABSENT("enable-sync-profile", false, "there is no lock profiler"),
+    ABSENT("async-teardown", false, "memory is given back by the kernel"),
+    ABSENT("xen-domid", true, "there is no Xen support"),
+    ABSENT("xen-attach", false, "there is no Xen support"),
+    ABSENT("xen-domid-restrict", false, "there is no Xen support"),
     { .name = NULL }
 };

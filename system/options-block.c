@@ -7,6 +7,7 @@
 #include "block/block.h"
 #include "hw/core/device.h"
 #include "system/runstate.h"
+#include "system/options.h"
 #include "system/startup.h"
 
 /* A disk with if=virtio is added after the devices that were given in full, as they may say where
@@ -40,9 +41,42 @@ bool option_blockdev(const char *arg, Error **errp)
     return blockdev_option_add(arg, errp);
 }
 
+static void collect_driver(const BlockDriver *drv, void *opaque)
+{
+    g_ptr_array_add(opaque, (void *)drv->name);
+}
+
+static gint compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void print_drivers(void)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+    block_driver_foreach(collect_driver, names);
+    g_ptr_array_sort(names, compare_names);
+    printf("Supported formats:");
+    for (guint i = 0; i < names->len; i++) {
+        printf(" %s", (const char *)names->pdata[i]);
+    }
+    printf("\n");
+}
+
 bool option_drive(const char *arg, Error **errp)
 {
     JsonValue *device;
+
+    if (option_wants_help(arg)) {
+        if (strstr(arg, "format=")) {
+            print_drivers();
+        } else {
+            option_print_params("drive", option_find_group("drive")->params);
+        }
+        startup.done = true;
+        return true;
+    }
 
     if (!drive_option_add(arg, &device, errp)) {
         return false;

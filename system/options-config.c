@@ -123,33 +123,16 @@ bool option_smp(const char *arg, Error **errp)
     return option_parse_params(arg, "cpus", smp_params, &startup.smp, errp);
 }
 
-/* A size= without suffix is in MiB. */
-static bool parse_ram_size(const char *s, uint64_t *bytes, Error **errp)
-{
-    if (parse_size(s, 'M', bytes) != 0) {
-        error_setg(errp, "Parameter 'size' expects a non-negative number below 2^64");
-        error_append_hint(errp, "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, "
-                          "tera-, peta-\nand exabytes, respectively.\n");
-        return false;
-    }
-    return true;
-}
-
 bool option_memory(const char *arg, Error **errp)
 {
     MemoryParams p = { 0 };
-    bool ok;
 
     if (!option_parse_params(arg, "size", memory_params, &p, errp)) {
         return false;
     }
-    if (p.size) {
-        ok = parse_ram_size(p.size, &startup.ram_size, errp);
-        g_free(p.size);
-        if (!ok) {
-            return false;
-        }
+    if (p.has_size) {
         startup.has_ram_size = true;
+        startup.ram_size = p.size;
     }
     if (p.has_slots) {
         startup.has_ram_slots = true;
@@ -239,7 +222,10 @@ bool option_global(const char *arg, Error **errp)
         return add_global_params(arg, errp);
     }
     if (!dot) {
-        error_setg(errp, "Invalid parameter '%s': DRIVER.PROPERTY=VALUE is expected", arg);
+        g_autofree char *key = g_strndup(arg, strcspn(arg, "=,"));
+
+        error_setg(errp, "Invalid parameter '%s'", key);
+        error_append_hint(errp, "-global takes DRIVER.PROPERTY=VALUE\n");
         return false;
     }
     driver = g_strndup(arg, dot - arg);
@@ -333,7 +319,7 @@ bool option_action(const char *arg, Error **errp)
 
 bool option_watchdog_action(const char *arg, Error **errp)
 {
-    int v = qapi_enum_parse(&qapi_enum_WatchdogAction, arg, "watchdog-action", errp);
+    int v = qapi_enum_parse(&qapi_enum_WatchdogAction, arg, "watchdog", errp);
 
     if (v < 0) {
         return false;
@@ -348,32 +334,75 @@ bool option_incoming(const char *arg, Error **errp)
     return false;
 }
 
+static bool is_date(const char *text)
+{
+    g_autofree char *iso = g_strdup_printf("%s%s", text, strchr(text, 'T') ? "Z" : "T00:00:00Z");
+    g_autoptr(GDateTime) date = g_date_time_new_from_iso8601(iso, NULL);
+
+    return date != NULL;
+}
+
+static bool check_one_of(const char *value, const char *const *known, Error **errp)
+{
+    if (value && !g_strv_contains(known, value)) {
+        error_setg(errp, "invalid option value '%s'", value);
+        return false;
+    }
+    return true;
+}
+
 bool option_rtc(const char *arg, Error **errp)
 {
+    static const char *const clocks[] = { "host", "rt", "vm", NULL };
+    static const char *const fixes[] = { "none", "slew", NULL };
     RtcParams p = { 0 };
     bool ok = option_parse_params(arg, NULL, rtc_params, &p, errp);
 
-    if (ok && p.base && strcmp(p.base, "utc") != 0 && strcmp(p.base, "localtime") != 0) {
-        g_autofree char *iso = g_strdup_printf("%s%s", p.base, strchr(p.base, 'T') ? "Z"
-                                                                                   : "T00:00:00Z");
-        g_autoptr(GDateTime) date = g_date_time_new_from_iso8601(iso, NULL);
-
-        if (!date) {
-            error_setg(errp, "invalid datetime format");
-            error_append_hint(errp, "valid formats: '2006-06-17T16:01:21' or '2006-06-17'\n");
-            ok = false;
-        }
+    if (ok && p.base && strcmp(p.base, "utc") != 0 && strcmp(p.base, "localtime") != 0 &&
+        !is_date(p.base)) {
+        error_setg(errp, "invalid datetime format");
+        error_append_hint(errp, "valid formats: '2006-06-17T16:01:21' or '2006-06-17'\n");
+        ok = false;
     }
+    ok = ok && check_one_of(p.clock, clocks, errp) && check_one_of(p.driftfix, fixes, errp);
     option_free_params(rtc_params, &p);
     return ok;
 }
 
+/* Drive letters of old firmware, each once. */
+static bool check_boot_order(const char *order, Error **errp)
+{
+    unsigned seen = 0;
+
+    for (const char *p = order ? order : ""; *p; p++) {
+        if (*p < 'a' || *p > 'p') {
+            error_setg(errp, "Invalid boot device '%c'", *p);
+            return false;
+        }
+        if (seen & (1u << (*p - 'a'))) {
+            error_setg(errp, "Boot device '%c' was given twice", *p);
+            return false;
+        }
+        seen |= 1u << (*p - 'a');
+    }
+    return true;
+}
+
+/* Direct boot and bootindex= decide; there is no boot menu to ask for. */
 bool option_boot(const char *arg, Error **errp)
 {
     BootParams p = { 0 };
-    bool ok = option_parse_params(arg, "order", boot_params, &p, errp);
+    bool ok = option_parse_params(arg, "order", boot_params, &p, errp) &&
+              check_boot_order(p.order, errp) && check_boot_order(p.once, errp);
 
-    /* Direct boot and bootindex= decide; there is no boot menu to ask for. */
+    if (ok && p.has_reboot_timeout && (p.reboot_timeout < -1 || p.reboot_timeout > 65535)) {
+        error_setg(errp, "reboot timeout is invalid,it should be a value between -1 and 65535");
+        ok = false;
+    }
+    if (ok && p.has_splash_time && (p.splash_time < 0 || p.splash_time > 65535)) {
+        error_setg(errp, "splash time is invalid, it should be a value between 0 and 65535");
+        ok = false;
+    }
     option_free_params(boot_params, &p);
     return ok;
 }
@@ -421,16 +450,6 @@ bool option_nographic(const char *arg, Error **errp)
 
 bool option_ignored(const char *arg, Error **errp)
 {
-    return true;
-}
-
-bool option_sandbox(const char *arg, Error **errp)
-{
-    if (strcmp(arg, "off") != 0) {
-        error_setg(errp, "the system call filter is not part of this program; "
-                   "only 'off' is accepted");
-        return false;
-    }
     return true;
 }
 

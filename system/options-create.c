@@ -21,7 +21,12 @@ static GPtrArray *late_objects;         /* of char *: the option's text */
 static bool create_object(const char *arg, Error **errp)
 {
     g_autoptr(JsonValue) kv = keyval_parse(arg, "qom-type", NULL, errp);
+    const char *id = kv ? json_object_get_string(kv, "id") : NULL;
 
+    if (id && object_child(object_objects_root(), id)) {
+        error_setg(errp, "Duplicate ID '%s' for object", id);
+        return false;
+    }
     return kv && qmp_object_add(kv, errp);
 }
 
@@ -76,7 +81,13 @@ bool options_create_late_objects(void)
 bool option_chardev(const char *arg, Error **errp)
 {
     if (option_wants_help(arg)) {
-        chardev_print_kinds();
+        const Option *o = option_find_group("chardev");
+
+        if (strcmp(arg, "help") == 0 || strcmp(arg, "?") == 0) {
+            chardev_print_kinds();
+        } else {
+            option_print_params(o->group, o->params);
+        }
         startup.done = true;
         return true;
     }
@@ -227,7 +238,7 @@ static bool print_device_help(const char *arg, Error **errp)
 
     startup.done = true;
     if (strcmp(type, "help") == 0 || strcmp(type, "?") == 0) {
-        help_print_types(&device_type, "");
+        help_print_devices();
         return true;
     }
     return help_print_properties(type, errp);

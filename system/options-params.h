@@ -6,9 +6,8 @@
 #include "system/options.h"
 
 typedef struct MemoryParams {
-    char *size;                 /* its default unit is MiB */
-    bool has_slots, has_maxmem;
-    uint64_t slots, maxmem;
+    bool has_size, has_slots, has_maxmem;
+    uint64_t size, slots, maxmem;
 } MemoryParams;
 
 typedef struct NameParams {
@@ -30,13 +29,18 @@ typedef struct RtcParams {
 
 typedef struct BootParams {
     char *order, *once, *splash;
-    bool menu, strict;
-    uint64_t splash_time, reboot_timeout;
+    bool menu, strict, has_splash_time, has_reboot_timeout;
+    int64_t splash_time, reboot_timeout;
 } BootParams;
 
 typedef struct OvercommitParams {
     bool mem_lock, cpu_pm;
 } OvercommitParams;
+
+typedef struct SandboxParams {
+    bool has_enable, enable;
+    char *obsolete, *elevateprivileges, *spawn, *resourcecontrol;
+} SandboxParams;
 
 typedef struct MsgParams {
     bool timestamp, guest_name;
@@ -44,7 +48,7 @@ typedef struct MsgParams {
 
 /* For the list of options only: trace_parse_option() reads them. */
 typedef struct TraceParams {
-    char *enable, *events, *file, *backend;
+    char *enable, *events, *file;
 } TraceParams;
 
 typedef struct AddFdParams {
@@ -65,6 +69,6 @@ typedef struct FwCfgParams {
 extern const OptionParam smp_params[], memory_params[], name_params[], global_params[];
 extern const OptionParam action_params[], rtc_params[], boot_params[], overcommit_params[];
 extern const OptionParam msg_params[], trace_params[], add_fd_params[], mon_params[];
-extern const OptionParam fw_cfg_params[];
+extern const OptionParam fw_cfg_params[], sandbox_params[];
 
 #endif

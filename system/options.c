@@ -5,6 +5,8 @@
 #include "util/osdep.h"
 #include "qapi-commands.h"
 #include "system/options.h"
+#include "system/readconfig.h"
+#include "system/startup.h"
 #include "util/cutils.h"
 
 typedef struct GivenOption {
@@ -12,8 +14,7 @@ typedef struct GivenOption {
     const char *arg;
 } GivenOption;
 
-static GivenOption *given;
-static size_t given_count;
+static GArray *given;           /* of GivenOption, in order */
 
 static const Option *find_option(const char *name)
 {
@@ -25,11 +26,40 @@ static const Option *find_option(const char *name)
     return NULL;
 }
 
+const Option *option_find_group(const char *group)
+{
+    for (const Option *o = option_table; o->name; o++) {
+        if (o->group && strcmp(o->group, group) == 0) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+static void remember(const Option *o, char *arg)
+{
+    GivenOption g = { .option = o, .arg = arg };
+
+    g_array_append_val(given, g);
+}
+
+/* The options of a file stand in the place of the one that names it. */
+static bool remember_file(const Option *o, const char *path)
+{
+    Error *err = NULL;
+
+    if (!readconfig_parse(path, remember, &err)) {
+        report_push_location("-%s %s", o->name, path);
+        error_report_err(err);
+        report_pop_location();
+        return false;
+    }
+    return true;
+}
+
 bool options_parse(int argc, char **argv)
 {
-    g_free(given);
-    given = g_new(GivenOption, argc);
-    given_count = 0;
+    given = g_array_new(false, false, sizeof(GivenOption));
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
         const Option *o;
@@ -44,15 +74,21 @@ bool options_parse(int argc, char **argv)
             error_report("%s: invalid option", word);
             return false;
         }
-        given[given_count] = (GivenOption){ .option = o };
-        if (o->arg) {
-            if (i + 1 >= argc) {
-                error_report("%s: requires an argument", word);
+        if (o->arg && i + 1 >= argc) {
+            error_report("%s: requires an argument", word);
+            return false;
+        }
+        if (o->absent) {
+            error_report("%s: not supported: %s", word, o->absent);
+            return false;
+        }
+        if (o->is_file) {
+            if (!remember_file(o, argv[++i])) {
                 return false;
             }
-            given[given_count].arg = argv[++i];
+        } else {
+            remember(o, o->arg ? argv[++i] : NULL);
         }
-        given_count++;
     }
     return true;
 }
@@ -62,7 +98,14 @@ bool option_wants_help(const char *arg)
     g_auto(GStrv) words = arg[0] == '{' ? NULL : g_strsplit(arg, ",", -1);
 
     return words && (g_strv_contains((const char *const *)words, "help") ||
-                     g_strv_contains((const char *const *)words, "?"));
+                     g_strv_contains((const char *const *)words, "?") ||
+                     g_strv_contains((const char *const *)words, "format=help") ||
+                     g_strv_contains((const char *const *)words, "format=?"));
+}
+
+static bool is_only_help(const char *arg)
+{
+    return strcmp(arg, "help") == 0 || strcmp(arg, "?") == 0;
 }
 
 static bool is_due(const GivenOption *g, OptionPhase phase)
@@ -75,20 +118,26 @@ static bool is_due(const GivenOption *g, OptionPhase phase)
 
 bool options_apply(OptionPhase phase)
 {
-    for (size_t i = 0; i < given_count; i++) {
-        const Option *o = given[i].option;
+    for (guint i = 0; i < given->len; i++) {
+        const GivenOption *g = &g_array_index(given, GivenOption, i);
+        const Option *o = g->option;
         Error *err = NULL;
         bool ok;
 
-        if (!is_due(&given[i], phase)) {
+        if (!is_due(g, phase)) {
             continue;
         }
         if (o->arg) {
-            report_push_location("-%s %s", o->name, given[i].arg);
+            report_push_location("-%s %s", o->name, g->arg);
         } else {
             report_push_location("-%s", o->name);
         }
-        ok = o->apply(given[i].arg, &err);
+        if (o->params && !o->has_help && is_only_help(g->arg)) {
+            option_print_params(o->group, o->params);
+            startup.done = ok = true;
+        } else {
+            ok = o->apply(g->arg, &err);
+        }
         if (!ok) {
             error_report_err(err);
         }
@@ -128,12 +177,14 @@ static bool store_param(const OptionParam *p, const char *s, void *out, Error **
         break;
     case COMMAND_LINE_PARAMETER_TYPE_NUMBER:
         if (parse_uint64(s, 0, field) != 0) {
-            error_setg(errp, "Parameter '%s' expects a number", p->name);
+            error_setg(errp, p->long_name ? "Parameter '%s' expects integer"
+                                          : "Parameter '%s' expects a number",
+                       p->long_name ? p->long_name : p->name);
             return false;
         }
         break;
     case COMMAND_LINE_PARAMETER_TYPE_SIZE:
-        if (parse_size(s, 'B', field) != 0) {
+        if (parse_size(s, p->size_unit ? p->size_unit : 'B', field) != 0) {
             error_setg(errp, "Parameter '%s' expects a non-negative number below 2^64", p->name);
             error_append_hint(errp, "Optional suffix k, M, G, T, P or E means kilo-, mega-, "
                               "giga-, tera-, peta-\nand exabytes, respectively.\n");
@@ -194,6 +245,35 @@ void option_free_params(const OptionParam *params, void *out)
 
 /* ---- introspection ---- */
 
+static gint compare_params(gconstpointer a, gconstpointer b)
+{
+    return strcmp((*(const OptionParam *const *)a)->name, (*(const OptionParam *const *)b)->name);
+}
+
+void option_print_params(const char *group, const OptionParam *params)
+{
+    static const char *const types[] = {
+        [COMMAND_LINE_PARAMETER_TYPE_STRING] = "str",
+        [COMMAND_LINE_PARAMETER_TYPE_BOOLEAN] = "bool (on/off)",
+        [COMMAND_LINE_PARAMETER_TYPE_NUMBER] = "num",
+        [COMMAND_LINE_PARAMETER_TYPE_SIZE] = "size",
+    };
+    g_autoptr(GPtrArray) list = g_ptr_array_new();
+
+    for (const OptionParam *p = params; p->name; p++) {
+        if (!p->unlisted) {
+            g_ptr_array_add(list, (void *)p);
+        }
+    }
+    g_ptr_array_sort(list, compare_params);
+    printf("%s options:\n", group);
+    for (guint i = 0; i < list->len; i++) {
+        const OptionParam *p = list->pdata[i];
+
+        printf("  %s=<%s>\n", p->name, types[p->type]);
+    }
+}
+
 static CommandLineOptionInfo *describe_option(const Option *o)
 {
     CommandLineOptionInfo *info = g_new0(CommandLineOptionInfo, 1);
@@ -201,6 +281,9 @@ static CommandLineOptionInfo *describe_option(const Option *o)
 
     info->option = g_strdup(o->group);
     for (const OptionParam *p = o->params; p && p->name; p++) {
+        if (p->unlisted) {
+            continue;
+        }
         *end = g_new0(CommandLineParameterInfoList, 1);
         (*end)->value = g_new0(CommandLineParameterInfo, 1);
         (*end)->value->name = g_strdup(p->name);

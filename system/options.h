@@ -24,6 +24,7 @@ typedef enum OptionPhase {
 typedef struct OptionParam {
     const char *name;           /* NULL ends a table */
     CommandLineParameterType type;
+    char size_unit;             /* of a size without suffix; 0: bytes */
     const char *help;
     /*
      * Where in the structure given to option_parse_params(): char *, bool or
@@ -33,6 +34,8 @@ typedef struct OptionParam {
     size_t field;
     size_t has;
     bool no_field;
+    bool unlisted;              /* not in query-command-line-options */
+    const char *long_name;      /* how messages name it; NULL: as @name */
 } OptionParam;
 
 typedef struct Option {
@@ -44,10 +47,14 @@ typedef struct Option {
     const char *help;
     const char *group;          /* name in query-command-line-options; NULL: not there */
     const OptionParam *params;  /* of the group; may be NULL */
+    const char *absent;         /* why there is no such part here: giving the option is an error */
+    bool is_file;               /* the argument is a file of options, read at once */
     bool has_help;              /* "help" in @arg prints and ends the program: applied with PHASE_CONFIG */
 } Option;
 
 extern const Option option_table[];
+/* The option whose group in query-command-line-options is @group, or NULL. */
+const Option *option_find_group(const char *group);
 
 /* Check names and arguments, and remember them. Reports what is wrong. */
 bool options_parse(int argc, char **argv);
@@ -62,14 +69,24 @@ bool options_apply(OptionPhase phase);
  */
 bool option_parse_params(const char *text, const char *implied, const OptionParam *params,
                          void *out, Error **errp);
+/* "GROUP options:" and its parameters, as "-GROUP help" prints them. */
+void option_print_params(const char *group, const OptionParam *params);
 /* Free the strings that option_parse_params() put into @out. */
 void option_free_params(const OptionParam *params, void *out);
 
 #define PARAM(st, f, n, t, h) \
     { .name = (n), .type = COMMAND_LINE_PARAMETER_TYPE_##t, .help = (h), .field = offsetof(st, f) }
 #define PARAM_HAS(st, f, n, t, h) \
-    { .name = (n), .type = COMMAND_LINE_PARAMETER_TYPE_##t, .help = (h), \
+    { .name = (n), PARAM_TYPE_##t, .help = (h), \
       .field = offsetof(st, f), .has = 1 + offsetof(st, has_##f) }
+#define PARAM_TYPE_BOOLEAN .type = COMMAND_LINE_PARAMETER_TYPE_BOOLEAN
+#define PARAM_TYPE_NUMBER .type = COMMAND_LINE_PARAMETER_TYPE_NUMBER
+#define PARAM_TYPE_SIZE .type = COMMAND_LINE_PARAMETER_TYPE_SIZE
+#define PARAM_TYPE_SIZE_MIB PARAM_TYPE_SIZE, .size_unit = 'M'
+/* The same for parameters that are members of a structure of the schema ("smp.cpus"). */
+#define PARAM_OF(st, f, prefix, n, t, h) \
+    { .name = (n), .type = COMMAND_LINE_PARAMETER_TYPE_##t, .help = (h), \
+      .field = offsetof(st, f), .has = 1 + offsetof(st, has_##f), .long_name = prefix "." n }
 #define PARAM_SHOWN(n, t, h) \
     { .name = (n), .type = COMMAND_LINE_PARAMETER_TYPE_##t, .help = (h), .no_field = true }
 #define PARAM_END { .name = NULL }

@@ -6,8 +6,17 @@
 #ifndef SYSTEM_STARTUP_H
 #define SYSTEM_STARTUP_H
 
+#include <sys/types.h>
 #include "hw/core/machine.h"
 #include "qapi/json.h"
+
+/* -runas */
+typedef struct StartupUser {
+    bool change;
+    char *name;                 /* NULL: only numbers were given */
+    uid_t uid;
+    gid_t gid;
+} StartupUser;
 
 typedef struct StartupConfig {
     bool done;                  /* an option like -version did its work: exit(0) */
@@ -29,6 +38,12 @@ typedef struct StartupConfig {
     bool no_defaults;
     bool nographic;
     bool mem_lock;
+    char *mem_path;             /* -mem-path */
+    bool mem_prealloc;
+    StartupUser user;
+    char *chroot;
+    bool sandbox;               /* -sandbox on, without the SandboxGroup bits below */
+    unsigned sandbox_groups;
     bool daemonize;
     char *pidfile;
     char *qtest, *qtest_log;
@@ -44,12 +59,18 @@ OptionHandler option_machine, option_accel, option_enable_kvm, option_cpu, optio
 OptionHandler option_name, option_uuid, option_stopped, option_no_defaults, option_nographic;
 OptionHandler option_no_reboot, option_no_shutdown, option_action, option_watchdog_action;
 OptionHandler option_daemonize, option_pidfile, option_rtc, option_boot, option_overcommit;
-OptionHandler option_no_acpi, option_ignored, option_sandbox, option_display, option_none_only;
+OptionHandler option_no_acpi, option_ignored, option_display, option_none_only;
 OptionHandler option_msg, option_global, option_incoming, option_qtest, option_qtest_log;
 OptionHandler option_log_file, option_log_items, option_trace, option_add_fd, option_datadir;
-OptionHandler option_audiodev, option_version, option_help;
+OptionHandler option_audiodev, option_version, option_help, option_absent;
 OptionHandler option_kernel, option_initrd, option_append, option_dtb, option_bios;
 OptionHandler option_fw_cfg;
+
+/* options-host.c: the process on the host */
+OptionHandler option_runas, option_chroot, option_sandbox, option_mem_path, option_mem_prealloc;
+/* Before and after the devices are made; the second is the end of start-up. */
+bool host_confine_early(Error **errp);
+bool host_confine_late(Error **errp);
 
 /* options-create.c: things */
 OptionHandler option_object, option_chardev, option_serial, option_device;
@@ -74,6 +95,9 @@ bool options_create_drives(Error **errp);
 /* help.c */
 void help_print_options(void);
 void help_print_version(void);
+/* "-device help"; with @all "info qdm", which shows internal ones, too. */
+void help_print_devices(void);
+void help_list_devices(GString *out, bool all);
 void help_print_types(const TypeInfo *kind, const char *what);
 /* "-device X,help": false when there is no such type. */
 bool help_print_properties(const char *type_name, Error **errp);

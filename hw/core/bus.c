@@ -57,6 +57,14 @@ const char *bus_kind_name(const TypeInfo *type)
     return ops && ops->kind_name ? ops->kind_name : type->name;
 }
 
+const char *bus_family_name(const TypeInfo *type)
+{
+    const char *name = bus_kind_name(type);
+
+    /* Each function may also sit on a bus of the older kind. */
+    return strcmp(name, "PCIE") == 0 ? "PCI" : name;
+}
+
 static char *default_bus_name(const TypeInfo *type, const DeviceState *parent)
 {
     static unsigned counter;

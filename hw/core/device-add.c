@@ -134,7 +134,7 @@ static bool choose_bus(const TypeInfo *type, const char *name, BusState **bus, E
     } else if (ops->bus) {
         *bus = bus_find_free(ops->bus);
         if (!*bus && !ops->bus_optional) {
-            error_setg(errp, "No '%s' bus found for device '%s'", bus_kind_name(ops->bus),
+            error_setg(errp, "No '%s' bus found for device '%s'", bus_family_name(ops->bus),
                        type->name);
             return false;
         }

@@ -5,13 +5,25 @@
  * Properties of the device show on its PCI type.
  */
 #include "util/osdep.h"
+#include "qapi-types.h"
 #include "virtio-pci.h"
 
-#define VIRTIO_PCI_TYPE_(ident, type_name, inner_type, ops, text)           \
+static const ObjectProperty plain_properties[] = {
+    PROP_ON_OFF_AUTO("disable-legacy", VirtioPci, disable_legacy, ON_OFF_AUTO_AUTO,
+                     "for compatibility: there is no legacy interface"),
+    PROP_BOOL("disable-modern", VirtioPci, disable_modern, false,
+              "for compatibility: must be off"),
+    PROP_END
+};
+
+static const ObjectProperty non_transitional_properties[] = { PROP_END };
+
+#define VIRTIO_PCI_TYPE_(ident, type_name, props, inner_type, ops, text)    \
     OBJECT_TYPE_STATIC(ident) = {                                           \
         .name = type_name,                                                  \
         .parent = &virtio_pci_type,                                         \
         .description = text,                                                \
+        .properties = props##_properties,                                   \
         .inner = &inner_type,                                               \
         .inner_offset = offsetof(VirtioPci, vdev),                          \
         .impls = TYPE_IMPLS({ &device_type, &ops }),                        \
@@ -26,10 +38,10 @@
         .user_creatable = true,                                             \
         .hotpluggable = true,                                               \
     };                                                                      \
-    VIRTIO_PCI_TYPE_(ident##_pci, device_name "-pci", inner_type,           \
+    VIRTIO_PCI_TYPE_(ident##_pci, device_name "-pci", plain, inner_type,    \
                      ident##_ops, text);                                    \
     VIRTIO_PCI_TYPE_(ident##_pci_modern, device_name "-pci-non-transitional", \
-                     inner_type, ident##_ops, text)
+                     non_transitional, inner_type, ident##_ops, text)
 
 VIRTIO_PCI_TYPE(virtio_blk, "virtio-blk", virtio_blk_type, STORAGE, "disk");
 VIRTIO_PCI_TYPE(virtio_net, "virtio-net", virtio_net_type, NETWORK, "network card");

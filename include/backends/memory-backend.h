@@ -21,6 +21,11 @@ uint64_t memory_backend_size(MemoryBackend *s);
 bool memory_backend_claim(MemoryBackend *s, Error **errp);
 void memory_backend_release(MemoryBackend *s);
 /* The machine's own main memory when there is no memory-backend=: an object /objects/@id. */
-MemoryBackend *memory_backend_new_default(const char *id, uint64_t size, bool merge, bool dump, Error **errp);
+typedef struct DefaultMemoryOptions {
+    bool merge, dump, prealloc;
+    const char *path;           /* a file, or a folder for a temporary one; NULL: anonymous */
+} DefaultMemoryOptions;
+MemoryBackend *memory_backend_new_default(const char *id, uint64_t size,
+                                          const DefaultMemoryOptions *o, Error **errp);
 
 #endif

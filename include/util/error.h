@@ -43,7 +43,7 @@ extern Error *error_abort;
 /* Set an error of class GenericError, of @class, or with strerror(@err) appended as ": text". */
 MODULE_API void error_setg(Error **errp, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void error_set(Error **errp, ErrorClass class, const char *fmt, ...) PRINTF_LIKE(3, 4);
-void error_setg_errno(Error **errp, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+MODULE_API void error_setg_errno(Error **errp, int err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Hand @local (may be NULL, is consumed) to @errp. */
 void error_propagate(Error **errp, Error *local);

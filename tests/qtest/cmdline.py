@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The command line: what is refused, in which words, and what options do."""
+import json
 import os
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 from lib import qtest, runner
 
 
-def run(*args):
-    done = subprocess.run([qtest.binary(), *args], stdin=subprocess.DEVNULL, timeout=30,
+def run(*args, stdin=''):
+    done = subprocess.run([qtest.binary(), *args], input=stdin.encode(), timeout=30,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -92,7 +94,7 @@ def test_accepted():
     args = ['-no-user-config', '-nodefaults', '-no-hpet', '-rtc', 'base=utc,driftfix=slew',
             '-boot', 'strict=on', '-overcommit', 'mem-lock=off', '-msg', 'timestamp=on',
             '-name', 'guest=me,debug-threads=on', '-uuid', '6BA7B810-9dad-11d1-80b4-00c04fd430c8',
-            '-sandbox', 'off', '-vga', 'none', '-net', 'none', '-monitor', 'none',
+            '-sandbox', 'off', '-usb', '-vga', 'none', '-net', 'none', '-monitor', 'none',
             '-global', 'virtio-rng-pci.max-bytes=10', '-watchdog-action', 'pause', '-S',
             '-audiodev', '{"id":"audio1","driver":"none"}', '-serial', 'none']
     with qtest.Emulator('-machine', 'none,usb=off,dump-guest-core=off,mem-merge=off', *args) as vm:
@@ -115,6 +117,93 @@ def test_add_fd():
         with qtest.Emulator('-machine', 'none', *args, pass_fds=[f.fileno()]) as vm:
             sets = vm.qmp.cmd('query-fdsets')
             runner.equal((sets[0]['fdset-id'], sets[0]['fds'][0]['opaque']), (2, 'a note'), 'set')
+
+
+def test_absent_parts():
+    for args in (['-vnc', ':0'], ['-hda', 'x'], ['-gdb', 'tcp::1234'], ['-snapshot']):
+        code, _, err = run(*args)
+        runner.equal(code, 1, args)
+        assert '%s: not supported: ' % args[0] in err, err
+
+
+def test_readconfig():
+    with tempfile.NamedTemporaryFile('w', suffix='.cfg') as f:
+        f.write('# a comment\n[name]\n  guest = "from, a file"\n\n[object "io7"]\nqom-type = "iothread"\n'
+                '[chardev "c7"]\n  backend = "null"\n[memory]\n size = "64"\n')
+        f.flush()
+        with qtest.Emulator('-machine', 'none', '-readconfig', f.name) as vm:
+            runner.equal(vm.qmp.cmd('query-name'), {'name': 'from, a file'}, 'name')
+            runner.equal([t['id'] for t in vm.qmp.cmd('query-iothreads')], ['io7'], 'iothreads')
+            assert 'c7' in [c['label'] for c in vm.qmp.cmd('query-chardev')]
+        for text, error in (('[foo]\n', "There is no option group 'foo'"), ('x = "y"\n', 'no group defined'),
+                            ('[name]\nfoo\n', 'parse error'), ('[name\n', 'parse error'),
+                            ('[name]\nfoo = "x"\n', "Invalid parameter 'foo'")):
+            f.seek(0)
+            f.truncate()
+            f.write(text)
+            f.flush()
+            code, _, err = run('-readconfig', f.name)
+            runner.equal(code, 1, text)
+            assert error in err, (text, err)
+
+
+def seccomp_mode(vm):
+    with open('/proc/%d/status' % vm.pid, encoding='ascii') as f:
+        return next(int(line.split()[1]) for line in f if line.startswith('Seccomp:'))
+
+
+def test_sandbox():
+    """The filter is on for all threads, and management's mistakes do not end the guest."""
+    groups = [o['option'] for o in json.loads(run(
+        '-machine', 'none', '-qmp', 'stdio', stdin='{"execute":"qmp_capabilities"}'
+        '{"execute":"query-command-line-options"}{"execute":"quit"}')[1].splitlines()[2])['return']]
+    if 'sandbox' not in groups:
+        runner.skip('built without libseccomp')
+    deny = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'
+    with qtest.Emulator('-machine', 'virt', '-object', 'iothread,id=io0', '-sandbox', deny) as vm:
+        runner.equal(seccomp_mode(vm), 2, 'Seccomp')
+        vm.qmp.cmd('object-add', {'qom-type': 'iothread', 'id': 'io1'})     # threads can still start
+        runner.equal(len(vm.qmp.cmd('query-iothreads')), 2, 'iothreads')
+        vm.qmp.cmd('object-del', id='io1')
+        if os.path.exists('/dev/net/tun') and os.access('/dev/net/tun', os.W_OK):
+            vm.qmp.cmd_error('netdev_add', {'type': 'tap', 'id': 'n0', 'script': '/bin/true'})
+        runner.equal(vm.qmp.cmd('query-status')['running'], True, 'status')
+    with qtest.Emulator('-machine', 'none', '-sandbox', 'on,spawn=deny', '-sandbox', 'off') as vm:
+        runner.equal(seccomp_mode(vm), 0, 'Seccomp')
+
+
+def test_identity():
+    """-runas and -chroot, alone and under the filter."""
+    if os.getuid() != 0:
+        runner.skip('needs root')
+    for extra in ([], ['-sandbox', 'on,elevateprivileges=deny']):
+        with qtest.Emulator('-machine', 'none', '-runas', '65534:65533', '-chroot', '/', *extra) as vm:
+            with open('/proc/%d/status' % vm.pid, encoding='ascii') as f:
+                ids = {line.split()[0]: set(line.split()[1:]) for line in f}
+            runner.equal((ids['Uid:'], ids['Gid:'], ids['Groups:']), ({'65534'}, {'65533'}, {'65533'}), 'ids')
+    with tempfile.TemporaryDirectory() as root:
+        with qtest.Emulator('-machine', 'none', '-chroot', root) as vm:
+            runner.equal(os.readlink('/proc/%d/root' % vm.pid), root, 'root')
+    code, _, err = run('-machine', 'none', '-chroot', '/nonexistent/x')
+    runner.equal(code, 1, 'chroot')
+    assert 'chroot failed' in err, err
+
+
+def test_mem_path():
+    with tempfile.TemporaryDirectory() as folder:
+        with qtest.Emulator('-machine', 'virt', '-m', '16', '-mem-path', folder, '-mem-prealloc') as vm:
+            backend = vm.qmp.cmd('query-memdev')[0]
+            runner.equal((backend['size'], backend['prealloc']), (16 << 20, True), 'back end')
+            runner.equal(vm.qmp.cmd('qom-get', path='/objects/virt.ram', property='mem-path'), folder, 'path')
+            with open('/proc/%d/maps' % vm.pid, encoding='ascii') as f:
+                assert folder in f.read()
+
+
+def test_host_nodes_text():
+    """Lists of numbers as ranges, as users write them."""
+    with qtest.Emulator('-machine', 'none', '-object',
+                        'memory-backend-ram,id=m,size=4M,policy=preferred,host-nodes=0-0') as vm:
+        runner.equal(vm.qmp.cmd('query-memdev')[0]['host-nodes'], [0], 'host-nodes')
 
 
 if __name__ == '__main__':

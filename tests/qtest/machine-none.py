@@ -81,7 +81,6 @@ def test_answers():
         runner.equal(vm.qmp.cmd('query-memory-size-summary'),
                      {'base-memory': 0, 'plugged-memory': 0}, 'memory')
         options = {o['option']: o['parameters'] for o in vm.qmp.cmd('query-command-line-options')}
-        assert 'sandbox' not in options
         assert 'hpet' not in [p['name'] for p in options['machine']]
         runner.equal({p['name'] for p in options['memory']}, {'size', 'slots', 'maxmem'}, '-m')
 

@@ -519,7 +519,7 @@ def test_refused_options():
         if words not in text:
             raise AssertionError('%r is not in %r' % (words, text))
     # The modern name is the same device.
-    with start(kind='virtio-rng-pci-non-transitional') as vm:
+    with qtest.Emulator(*machine(), '-device', 'virtio-rng-pci-non-transitional,addr=4') as vm:
         check_alive(device(vm))
 
 

@@ -3,6 +3,9 @@
 #include "util/osdep.h"
 #include "qapi-commands.h"
 #include "system/options.h"
+#include "system/startup.h"
+
+StartupConfig startup;
 
 typedef struct Params {
     bool has_number, flag;

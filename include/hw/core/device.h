@@ -132,6 +132,8 @@ void bus_init(BusState *bus, const TypeInfo *type, DeviceState *parent, const ch
 void bus_cleanup(BusState *bus);
 /* By name ("pcie.0"), by id of a device with a bus, or by path. */
 BusState *bus_find(const char *name, Error **errp);
+/* The family of buses that devices for @type fit, as users know it: "PCI" for PCI Express. */
+const char *bus_family_name(const TypeInfo *type);
 /* The first bus of @type with room, breadth first from the machine. */
 BusState *bus_find_free(const TypeInfo *type);
 BusState *machine_main_bus(void);       /* the bus of system devices */
