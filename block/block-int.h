@@ -20,10 +20,14 @@ BlockChild *block_primary_child(BlockNode *bn);
 int64_t block_node_refresh_length(BlockNode *bn, bool notify);
 void block_node_set_length(BlockNode *bn, int64_t bytes);
 
+/* Move the edge @c to @to, without looking at permissions. Both ends drained. */
+void block_child_move(BlockChild *c, BlockNode *to);
+
 /* ---- perm.c ---- */
 
 /* Recompute what children must give, from the parents of @bn down; all or nothing. */
 bool block_perm_refresh(BlockNode *bn, Error **errp);
+bool block_perm_refresh_nodes(BlockNode *const *nodes, size_t count, Error **errp);
 /* The same when an edge only gives things up; cannot fail. */
 void block_perm_relax(BlockNode *bn);
 const char *block_perm_name(unsigned bit);
@@ -31,6 +35,12 @@ const char *block_perm_name(unsigned bit);
 /* ---- open.c ---- */
 
 void block_node_refresh_filename(BlockNode *bn);
+/*
+ * The driver for a plain or "prefix:..." file name; for creation, when nothing is there yet, too.
+ */
+const BlockDriver *block_protocol_for(const char *filename, Error **errp);
+/* Does @path begin with "protocol:"? */
+bool block_path_has_protocol(const char *path);
 
 /* ---- probe.c ---- */
 

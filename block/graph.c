@@ -5,6 +5,7 @@
  */
 #include "util/osdep.h"
 #include "block/block-int.h"
+#include "block/dirty-bitmap.h"
 #include "trace-block.h"
 #include "util/cutils.h"
 
@@ -117,6 +118,8 @@ static void node_free(BlockNode *bn)
     json_unref(bn->options);
     g_free(bn->filename);
     g_free(bn->exact_filename);
+    g_free(bn->backing_file);
+    g_free(bn->backing_format);
     g_free(bn->opaque);
     g_free(bn);
 }
@@ -136,6 +139,7 @@ void block_node_unref(BlockNode *bn)
     if (bn->drv->close) {
         bn->drv->close(bn);
     }
+    dirty_bitmap_free_node(bn);
     while (bn->children) {
         block_child_detach(bn->children);
     }
@@ -260,6 +264,23 @@ BlockChild *block_child_attach(BlockNode *parent, BlockNode *child, const char *
     return c;
 }
 
+void block_child_move(BlockChild *c, BlockNode *to)
+{
+    BlockNode *from = c->node;
+    BlockChild **p;
+
+    for (p = &from->parents; *p != c; p = &(*p)->next_parent) {
+    }
+    *p = c->next_parent;
+    for (p = &to->parents; *p; p = &(*p)->next_parent) {
+    }
+    c->next_parent = NULL;
+    *p = c;
+    c->node = to;
+    block_node_ref(to);
+    block_node_unref(from);
+}
+
 void block_child_detach(BlockChild *c)
 {
     BlockNode *bn = c->node;
@@ -282,6 +303,7 @@ void block_node_set_length(BlockNode *bn, int64_t bytes)
         return;
     }
     bn->total_bytes = bytes;
+    dirty_bitmap_resize_node(bn, bytes);
     for (c = bn->parents; c; c = c->next_parent) {
         if (c->ops->resized) {
             c->ops->resized(c);

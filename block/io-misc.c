@@ -70,6 +70,12 @@ static int coroutine_fn driver_status(BlockNode *bn, bool want_zero, int64_t off
     int64_t end = ROUND_UP(offset + bytes, align);
     int ret;
 
+    if (!bn->drv->co_block_status && bn->drv->is_filter && block_primary_child(bn)) {
+        *pnum = bytes;
+        *map = offset;
+        *file = block_primary_child(bn)->node;
+        return BLOCK_STATUS_RAW | BLOCK_STATUS_OFFSET_VALID;
+    }
     if (!bn->drv->co_block_status) {
         /* Nothing known: data, at the same place in what it passes through. */
         *pnum = bytes;
@@ -83,6 +89,41 @@ static int coroutine_fn driver_status(BlockNode *bn, bool want_zero, int64_t off
     }
     *pnum = MIN(*pnum - (offset - start), bytes);
     *map += offset - start;
+    return ret;
+}
+
+/* What follows from the driver's answer. */
+static int coroutine_fn finish_status(BlockNode *bn, int ret, bool want_zero, int64_t offset,
+                                      int64_t *pnum, int64_t map, BlockNode *file)
+{
+    BlockNode *backing;
+
+    if (ret & (BLOCK_STATUS_DATA | BLOCK_STATUS_ZERO)) {
+        ret |= BLOCK_STATUS_ALLOCATED;
+    } else if (bn->drv->supports_backing) {
+        backing = bn->backing ? bn->backing->node : NULL;
+        if (!backing || offset >= backing->total_bytes) {
+            ret |= BLOCK_STATUS_ZERO;
+        }
+    }
+    if (want_zero && (ret & BLOCK_STATUS_RECURSE) && (ret & BLOCK_STATUS_DATA) &&
+        !(ret & BLOCK_STATUS_ZERO) && (ret & BLOCK_STATUS_OFFSET_VALID) && file && file != bn) {
+        int64_t file_pnum;
+        int file_ret = block_co_block_status(file, true, map, *pnum, &file_pnum, NULL, NULL);
+
+        /* Beyond its end the file reads as zeroes too. */
+        if (file_ret >= 0 && (file_ret & BLOCK_STATUS_EOF) &&
+            (!file_pnum || (file_ret & BLOCK_STATUS_ZERO))) {
+            ret |= BLOCK_STATUS_ZERO;
+        } else if (file_ret >= 0) {
+            *pnum = file_pnum;
+            ret |= file_ret & BLOCK_STATUS_ZERO;
+        }
+    }
+    ret &= ~BLOCK_STATUS_RECURSE;
+    if (offset + *pnum == bn->total_bytes) {
+        ret |= BLOCK_STATUS_EOF;
+    }
     return ret;
 }
 
@@ -111,11 +152,8 @@ int coroutine_fn block_co_block_status(BlockNode *bn, bool want_zero, int64_t of
         ret = block_co_block_status(local_file, want_zero, local_map, *pnum, pnum, &local_map,
                                     &local_file);
     }
-    if (ret >= 0 && (ret & (BLOCK_STATUS_DATA | BLOCK_STATUS_ZERO))) {
-        ret |= BLOCK_STATUS_ALLOCATED;
-    }
-    if (ret >= 0 && offset + *pnum == bn->total_bytes) {
-        ret |= BLOCK_STATUS_EOF;
+    if (ret >= 0) {
+        ret = finish_status(bn, ret, want_zero, offset, pnum, local_map, local_file);
     }
     block_node_dec_in_flight(bn);
     if (map) {

@@ -5,6 +5,7 @@
  */
 #include "util/osdep.h"
 #include "block/block-int.h"
+#include "block/dirty-bitmap.h"
 
 #define ZERO_BUFFER_SIZE (1 * MIB)
 
@@ -121,7 +122,7 @@ int coroutine_fn block_co_pwrite_zeroes(BlockChild *c, int64_t offset, int64_t b
     if (ret < 0 || bytes == 0) {
         return ret;
     }
-    if (bn->read_only || !(c->perm & (BLOCK_PERM_WRITE | BLOCK_PERM_WRITE_UNCHANGED))) {
+    if (bn->read_only || bn->inactive || !(c->perm & (BLOCK_PERM_WRITE | BLOCK_PERM_WRITE_UNCHANGED))) {
         return -EPERM;
     }
     if (!bn->drv->co_pwritev) {
@@ -177,7 +178,7 @@ int coroutine_fn block_co_pdiscard(BlockChild *c, int64_t offset, int64_t bytes)
     if (ret < 0 || bytes == 0) {
         return ret;
     }
-    if (bn->read_only || !(c->perm & (BLOCK_PERM_WRITE | BLOCK_PERM_WRITE_UNCHANGED))) {
+    if (bn->read_only || bn->inactive || !(c->perm & (BLOCK_PERM_WRITE | BLOCK_PERM_WRITE_UNCHANGED))) {
         return -EPERM;
     }
     if (!(bn->open_flags & BLOCK_OPEN_UNMAP) || !bn->drv->co_pdiscard) {
@@ -188,6 +189,9 @@ int coroutine_fn block_co_pdiscard(BlockChild *c, int64_t offset, int64_t bytes)
     block_request_wait(&req);
     ret = do_discard(bn, offset, bytes);
     bn->write_gen++;
+    if (bn->dirty_bitmaps) {
+        dirty_bitmap_mark_node(bn, offset, bytes);
+    }
     block_request_end(&req);
     block_node_dec_in_flight(bn);
     return ret;

@@ -10,6 +10,7 @@
  */
 #include "util/osdep.h"
 #include "block/block-int.h"
+#include "block/dirty-bitmap.h"
 #include "qapi-events.h"
 #include "trace-block.h"
 
@@ -206,6 +207,9 @@ void block_write_finish(BlockNode *bn, int64_t offset, int64_t bytes, int ret)
 
     /* Also after an error: part of it may have reached the disk. */
     bn->write_gen++;
+    if (UNLIKELY(bn->dirty_bitmaps != NULL)) {
+        dirty_bitmap_mark_node(bn, offset, bytes);
+    }
     if (ret < 0) {
         return;
     }
@@ -239,6 +243,20 @@ static int coroutine_fn driver_pwritev(BlockNode *bn, int64_t offset, int64_t by
     return ret;
 }
 
+static int coroutine_fn driver_pwritev_compressed(BlockNode *bn, int64_t offset, int64_t bytes,
+                                                  IoVector *v, size_t v_offset)
+{
+    BlockChild *c = block_primary_child(bn);
+
+    if (bn->drv->co_pwritev_compressed) {
+        return bn->drv->co_pwritev_compressed(bn, offset, bytes, v, v_offset);
+    }
+    if (bn->drv->is_filter && c) {
+        return block_co_pwritev(c, offset, bytes, v, v_offset, BLOCK_REQ_WRITE_COMPRESSED);
+    }
+    return -ENOTSUP;
+}
+
 /* Flush when the request wanted FUA and the driver has no such thing. */
 static int coroutine_fn finish_fua(BlockNode *bn, int ret, unsigned flags, unsigned supported)
 {
@@ -254,6 +272,11 @@ static int coroutine_fn aligned_pwritev(BlockNode *bn, int64_t offset, int64_t b
     int ret;
 
     block_write_prepare(bn, offset, bytes);
+    if (flags & BLOCK_REQ_WRITE_COMPRESSED) {
+        ret = driver_pwritev_compressed(bn, offset, bytes, v, v_offset);
+        block_write_finish(bn, offset, bytes, ret);
+        return finish_fua(bn, ret, flags, 0);
+    }
     if (bn->detect_zeroes != BLOCKDEV_DETECT_ZEROES_OPTIONS_OFF &&
         io_vector_is_zero(v, v_offset, bytes)) {
         if (bn->detect_zeroes == BLOCKDEV_DETECT_ZEROES_OPTIONS_UNMAP) {
@@ -300,7 +323,7 @@ static int check_write(BlockChild *c, int64_t offset, int64_t bytes)
     if (ret < 0) {
         return ret;
     }
-    if (bn->read_only || !(c->perm & (BLOCK_PERM_WRITE | BLOCK_PERM_WRITE_UNCHANGED))) {
+    if (bn->read_only || bn->inactive || !(c->perm & (BLOCK_PERM_WRITE | BLOCK_PERM_WRITE_UNCHANGED))) {
         return -EPERM;
     }
     if (!bn->drv->co_pwritev) {

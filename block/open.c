@@ -10,21 +10,24 @@
 #include "util/osdep.h"
 #include <sys/stat.h>
 #include "block/block-int.h"
+#include "block/image.h"
 #include "block/options.h"
 #include "qapi-types.h"
 #include "trace-block.h"
 
 /* ---- names to options ---- */
 
-/* The driver for a plain or "prefix:..." file name. */
-static const BlockDriver *protocol_for(const char *filename, Error **errp)
+bool block_path_has_protocol(const char *path)
 {
-    const char *colon = strchr(filename, ':');
-    const char *slash = strchr(filename, '/');
+    return path[strcspn(path, ":/")] == ':';
+}
+
+const BlockDriver *block_protocol_for(const char *filename, Error **errp)
+{
     struct stat st;
 
-    if (colon && colon != filename && (!slash || slash > colon)) {
-        g_autofree char *prefix = g_strndup(filename, colon - filename);
+    if (block_path_has_protocol(filename)) {
+        g_autofree char *prefix = g_strndup(filename, strcspn(filename, ":"));
         const BlockDriver *drv = block_driver_find(prefix);
 
         if (!drv || !drv->protocol_prefix) {
@@ -43,7 +46,7 @@ static const BlockDriver *protocol_for(const char *filename, Error **errp)
 static bool apply_filename(JsonValue *options, const char *filename, Error **errp)
 {
     const char *name = json_object_get_string(options, "driver");
-    const BlockDriver *drv = name ? block_driver_find(name) : protocol_for(filename, errp);
+    const BlockDriver *drv = name ? block_driver_find(name) : block_protocol_for(filename, errp);
 
     if (!drv) {
         if (name) {
@@ -161,15 +164,87 @@ static bool take_node_options(JsonValue *o, NodeOptions *n, Error **errp)
     return true;
 }
 
+/* Backing files are only read, whatever the image above is for. */
+static unsigned backing_flags(unsigned flags)
+{
+    return flags & (BLOCK_OPEN_NOCACHE | BLOCK_OPEN_NO_FLUSH | BLOCK_OPEN_FORCE_SHARE |
+                    BLOCK_OPEN_NO_IO);
+}
+
 /* What a child inherits unless its own options say otherwise. */
 static unsigned child_flags(unsigned flags)
 {
     return (flags & (BLOCK_OPEN_RDWR | BLOCK_OPEN_NOCACHE | BLOCK_OPEN_NO_FLUSH |
-                     BLOCK_OPEN_AUTO_RDONLY | BLOCK_OPEN_FORCE_SHARE)) |
+                     BLOCK_OPEN_AUTO_RDONLY | BLOCK_OPEN_FORCE_SHARE | BLOCK_OPEN_INACTIVE |
+                     BLOCK_OPEN_NO_IO)) |
            BLOCK_OPEN_UNMAP | BLOCK_OPEN_PROTOCOL;
 }
 
 /* ---- opening ---- */
+
+/* Whether backing options say where the image is, or only how to open the one that is implied. */
+static bool names_image(const JsonValue *spec)
+{
+    return json_kind(spec) != JSON_OBJECT || json_object_has(spec, "file") ||
+           json_object_has(spec, "filename");
+}
+
+/* The path of the backing file that the image names; NULL and no error: none. */
+static bool implied_backing(BlockNode *bn, char **path, Error **errp)
+{
+    const BlockNode *below = bn;
+    BlockChild *c;
+
+    *path = NULL;
+    if (!bn->backing_file || !*bn->backing_file) {
+        return true;
+    }
+    /* The image's place is that of its file. */
+    while (!below->exact_filename && (c = block_primary_child((BlockNode *)below)) != NULL) {
+        below = c->node;
+    }
+    *path = block_backing_path(below->exact_filename ? below->exact_filename : below->filename,
+                               bn->backing_file, errp);
+    return *path != NULL;
+}
+
+/* Takes "backing" out of @options. */
+static bool open_backing(BlockNode *bn, JsonValue *options, Error **errp)
+{
+    JsonValue *spec = json_object_get(options, "backing");
+    g_autofree char *path = NULL;
+
+    if (spec && (json_kind(spec) == JSON_NULL || !g_strcmp0(json_get_string(spec), ""))) {
+        json_object_remove(options, "backing");
+        return true;
+    }
+    if (bn->open_flags & BLOCK_OPEN_NO_BACKING) {
+        return true;
+    }
+    if (!spec || !names_image(spec)) {
+        if (!implied_backing(bn, &path, errp)) {
+            error_prepend(errp, "Could not open backing file: ");
+            return false;
+        }
+        if (!path && !spec) {
+            return true;
+        }
+        if (!spec) {
+            spec = json_object();
+            json_object_set_take(options, "backing", spec);
+        }
+        if (bn->backing_format && *bn->backing_format && !json_object_has(spec, "driver")) {
+            json_object_set_string(spec, "driver", bn->backing_format);
+        }
+    }
+    if (!block_child_open(bn, path, options, "backing", BLOCK_ROLE_COW, true, errp)) {
+        if (path) {
+            error_prepend(errp, "Could not open backing file: ");
+        }
+        return false;
+    }
+    return true;
+}
 
 /* Consumes nothing. */
 static BlockNode *open_driver(const BlockDriver *drv, NodeOptions *n, JsonValue *options,
@@ -185,10 +260,14 @@ static BlockNode *open_driver(const BlockDriver *drv, NodeOptions *n, JsonValue 
     }
     bn->open_flags = n->flags;
     bn->read_only = !(n->flags & BLOCK_OPEN_RDWR);
+    bn->inactive = n->flags & BLOCK_OPEN_INACTIVE;
     bn->detect_zeroes = n->detect_zeroes;
     bn->options = json_copy(options);
     if (!drv->open(bn, options, errp)) {
         goto undo_node;
+    }
+    if (drv->supports_backing && !open_backing(bn, options, errp)) {
+        goto undo_open;
     }
     if (json_object_len(options) > 0) {
         json_object_at(options, 0, &key, &v);
@@ -412,7 +491,9 @@ BlockChild *block_child_open(BlockNode *bn, const char *filename, JsonValue *opt
         return NULL;
     } else {
         node =
-            block_open(filename, spec ? json_ref(spec) : NULL, child_flags(bn->open_flags), errp);
+            block_open(filename, spec ? json_ref(spec) : NULL,
+                       role & BLOCK_ROLE_COW ? backing_flags(bn->open_flags) :
+                                               child_flags(bn->open_flags), errp);
     }
     if (!node) {
         return NULL;
@@ -506,15 +587,35 @@ static bool add_strong_options(const BlockNode *bn, JsonValue *to)
     return any;
 }
 
-static JsonValue *full_options(const BlockNode *bn)
+/* Whether the backing node is another one than the image names. */
+static bool backing_overridden(BlockNode *bn)
+{
+    g_autofree char *path = NULL;
+
+    if (!bn->drv->supports_backing || (bn->open_flags & BLOCK_OPEN_NO_BACKING)) {
+        return false;
+    }
+    if (!bn->backing) {
+        return bn->backing_file && *bn->backing_file;
+    }
+    return !implied_backing(bn, &path, NULL) || g_strcmp0(path, bn->backing->node->filename);
+}
+
+static JsonValue *full_options(BlockNode *bn)
 {
     JsonValue *o = json_object();
+    bool overridden = backing_overridden(bn);
     BlockChild *c;
 
     json_object_set_string(o, "driver", bn->drv->name);
     add_strong_options(bn, o);
     for (c = bn->children; c; c = c->next_child) {
-        json_object_set_take(o, c->name, full_options(c->node));
+        if (c != bn->backing || overridden) {
+            json_object_set_take(o, c->name, full_options(c->node));
+        }
+    }
+    if (overridden && !bn->backing) {
+        json_object_set_take(o, "backing", json_null());
     }
     return o;
 }
@@ -526,7 +627,8 @@ void block_node_refresh_filename(BlockNode *bn)
 
     if (!bn->drv->is_protocol) {
         g_clear_pointer(&bn->exact_filename, g_free);
-        if (c && c->node->exact_filename && !add_strong_options(bn, strong)) {
+        if (c && c->node->exact_filename && !add_strong_options(bn, strong) &&
+            !backing_overridden(bn)) {
             bn->exact_filename = g_strdup(c->node->exact_filename);
         }
     }

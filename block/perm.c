@@ -105,6 +105,46 @@ static void collect_below(BlockNode *bn, GPtrArray *reverse)
     g_ptr_array_add(reverse, bn);
 }
 
+/* The content shows through: nobody may change it, not even its size, without our users' consent. */
+static void backing_perm(const NodeSum *sum, uint64_t *perm, uint64_t *shared)
+{
+    *perm = sum->perm & BLOCK_PERM_CONSISTENT_READ;
+    *shared = BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE_UNCHANGED;
+    if (sum->shared_perm & BLOCK_PERM_WRITE) {
+        *shared |= BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE;
+    }
+}
+
+/* A format's file or data file. */
+static void storage_perm(const BlockNode *bn, unsigned role, const NodeSum *sum, uint64_t *perm,
+                         uint64_t *shared)
+{
+    bool writable = !bn->read_only && !bn->inactive;
+
+    *perm = sum->perm;
+    *shared = sum->shared_perm;
+    if (role & BLOCK_ROLE_METADATA) {
+        /* Metadata may be written at any time, also when users only read. */
+        if (writable) {
+            *perm |= BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE;
+        }
+        *perm |= bn->open_flags & BLOCK_OPEN_NO_IO ? 0 : BLOCK_PERM_CONSISTENT_READ;
+        *shared &= ~(uint64_t)(BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE);
+    } else {
+        /* Unchanged is a statement about the disk, not about where its data lies. */
+        if (*perm & BLOCK_PERM_WRITE_UNCHANGED) {
+            *perm |= BLOCK_PERM_WRITE;
+        }
+        if (*perm & BLOCK_PERM_WRITE) {
+            *perm |= BLOCK_PERM_RESIZE;
+        }
+        *shared &= ~(uint64_t)BLOCK_PERM_RESIZE;
+    }
+    if (bn->inactive) {
+        *shared |= BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE;
+    }
+}
+
 static void propose_child(BlockNode *bn, BlockChild *c, const NodeSum *sum, PermWork *w)
 {
     EdgeUndo undo = { c, c->perm, c->shared_perm };
@@ -112,9 +152,17 @@ static void propose_child(BlockNode *bn, BlockChild *c, const NodeSum *sum, Perm
 
     if (bn->drv->child_perm) {
         bn->drv->child_perm(bn, c, c->role, sum->perm, sum->shared_perm, &perm, &shared);
+    } else if (c->role & BLOCK_ROLE_COW) {
+        backing_perm(sum, &perm, &shared);
+    } else if (c->role & (BLOCK_ROLE_DATA | BLOCK_ROLE_METADATA)) {
+        storage_perm(bn, c->role, sum, &perm, &shared);
     } else {
-        /* Only filters come without a function of their own: they do what their users do. */
+        /* Filters do what their users do. */
         assert(c->role & BLOCK_ROLE_FILTERED);
+    }
+    if (bn->inactive) {
+        perm &= ~(uint64_t)(BLOCK_PERM_WRITE | BLOCK_PERM_WRITE_UNCHANGED | BLOCK_PERM_RESIZE);
+        shared = BLOCK_PERM_ALL;
     }
     if (bn->open_flags & BLOCK_OPEN_FORCE_SHARE) {
         shared = BLOCK_PERM_ALL;
@@ -193,7 +241,7 @@ static void work_commit(PermWork *w)
     }
 }
 
-bool block_perm_refresh(BlockNode *bn, Error **errp)
+bool block_perm_refresh_nodes(BlockNode *const *nodes, size_t count, Error **errp)
 {
     g_autoptr(GPtrArray) reverse = g_ptr_array_new();
     PermWork w = {
@@ -201,9 +249,12 @@ bool block_perm_refresh(BlockNode *bn, Error **errp)
         .sums = g_array_new(false, false, sizeof(NodeSum)),
     };
     bool ok = true;
+    size_t n;
     guint i;
 
-    collect_below(bn, reverse);
+    for (n = 0; n < count; n++) {
+        collect_below(nodes[n], reverse);
+    }
     for (i = reverse->len; i > 0 && ok; i--) {
         ok = propose_node(reverse->pdata[i - 1], &w, errp);
     }
@@ -215,6 +266,11 @@ bool block_perm_refresh(BlockNode *bn, Error **errp)
     g_array_free(w.undo, true);
     g_array_free(w.sums, true);
     return ok;
+}
+
+bool block_perm_refresh(BlockNode *bn, Error **errp)
+{
+    return block_perm_refresh_nodes(&bn, 1, errp);
 }
 
 void block_perm_relax(BlockNode *bn)

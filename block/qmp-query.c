@@ -2,6 +2,8 @@
 /* QMP queries of the block layer. Main thread; counters of iothreads are read as they are. */
 #include "util/osdep.h"
 #include "block/block-int.h"
+#include "block/dirty-bitmap.h"
+#include "block/image.h"
 #include "qapi-commands.h"
 
 /* Append @v to the list whose end is @tail. */
@@ -14,38 +16,36 @@
 
 /* ---- nodes ---- */
 
-/* Whether there is an image at the bottom, with a state of its own. */
-static bool has_image(BlockNode *bn)
+static unsigned chain_depth(BlockNode *bn)
 {
-    BlockChild *c = block_primary_child(bn);
+    unsigned depth = 0;
 
-    return bn->drv->has_image || (c && has_image(c->node));
+    while ((bn = block_backing(bn)) != NULL) {
+        depth++;
+    }
+    return depth;
 }
 
-static ImageInfo *image_info(BlockNode *bn)
+static BlockDeviceInfo *node_info(BlockNode *bn, BlockBackend *blk, bool chain, Error **errp)
 {
-    ImageInfo *info = g_new0(ImageInfo, 1);
-    int64_t allocated = block_allocated_size(bn);
+    BlockDeviceInfo *info;
+    ImageInfo *image = block_query_image(bn, chain, errp);
+    BlockNode *backing = block_backing(bn);
 
-    info->filename = g_strdup(bn->filename);
-    info->format = g_strdup(bn->drv->name);
-    info->virtual_size = bn->total_bytes;
-    info->has_actual_size = allocated >= 0;
-    info->actual_size = MAX(allocated, 0);
-    info->has_dirty_flag = has_image(bn);
-    return info;
-}
-
-static BlockDeviceInfo *node_info(BlockNode *bn, BlockBackend *blk)
-{
-    BlockDeviceInfo *info = g_new0(BlockDeviceInfo, 1);
-
+    if (!image) {
+        return NULL;
+    }
+    info = g_new0(BlockDeviceInfo, 1);
     info->file = g_strdup(bn->filename);
     info->node_name = g_strdup(bn->node_name);
     info->ro = bn->read_only;
     info->drv = g_strdup(bn->drv->name);
     info->detect_zeroes = bn->detect_zeroes;
-    info->image = image_info(bn);
+    info->image = image;
+    info->encrypted = bn->encrypted;
+    info->backing_file = backing ? g_strdup(backing->filename) : NULL;
+    info->backing_file_depth = chain_depth(bn);
+    info->dirty_bitmaps = dirty_bitmap_query(bn);
     info->cache = g_new0(BlockdevCacheInfo, 1);
     info->cache->writeback = blk ? blk->write_cache : true;
     info->cache->direct = bn->open_flags & BLOCK_OPEN_NOCACHE;
@@ -54,20 +54,34 @@ static BlockDeviceInfo *node_info(BlockNode *bn, BlockBackend *blk)
     return info;
 }
 
+typedef struct NodeList {
+    BlockDeviceInfoList *first, **tail;
+    bool flat;
+    Error *err;
+} NodeList;
+
 static void add_node_info(BlockNode *bn, void *opaque)
 {
-    BlockDeviceInfoList ***tail = opaque;
+    NodeList *l = opaque;
+    BlockDeviceInfo *info = l->err ? NULL : node_info(bn, NULL, !l->flat, &l->err);
 
-    LIST_APPEND(*tail, node_info(bn, NULL));
+    if (info) {
+        LIST_APPEND(l->tail, info);
+    }
 }
 
 BlockDeviceInfoList *qmp_query_named_block_nodes(const QmpQueryNamedBlockNodesArgs *args,
                                                  Error **errp)
 {
-    BlockDeviceInfoList *list = NULL, **tail = &list;
+    NodeList l = { .tail = &l.first, .flat = args->has_flat && args->flat };
 
-    block_node_foreach(add_node_info, &tail);
-    return list;
+    block_node_foreach(add_node_info, &l);
+    if (l.err) {
+        qapi_free_BlockDeviceInfoList(l.first);
+        error_propagate(errp, l.err);
+        return NULL;
+    }
+    return l.first;
 }
 
 /* ---- devices ---- */
@@ -77,7 +91,7 @@ static char *device_path(BlockBackend *blk)
     return blk->dev ? object_path(blk->dev) : NULL;
 }
 
-static BlockInfo *device_info(BlockBackend *blk)
+static BlockInfo *device_info(BlockBackend *blk, Error **errp)
 {
     BlockInfo *info = g_new0(BlockInfo, 1);
 
@@ -91,7 +105,11 @@ static BlockInfo *device_info(BlockBackend *blk)
         info->io_status = blk->io_status;
     }
     if (blk_node(blk)) {
-        info->inserted = node_info(blk_node(blk), blk);
+        info->inserted = node_info(blk_node(blk), blk, true, errp);
+        if (!info->inserted) {
+            qapi_free_BlockInfo(info);
+            return NULL;
+        }
     }
     return info;
 }
@@ -102,9 +120,17 @@ BlockInfoList *qmp_query_block(Error **errp)
     BlockBackend *blk;
 
     for (blk = blk_next(NULL); blk; blk = blk_next(blk)) {
-        if (blk->name || blk->dev) {
-            LIST_APPEND(tail, device_info(blk));
+        BlockInfo *info;
+
+        if (!blk->name && !blk->dev) {
+            continue;
         }
+        info = device_info(blk, errp);
+        if (!info) {
+            qapi_free_BlockInfoList(list);
+            return NULL;
+        }
+        LIST_APPEND(tail, info);
     }
     return list;
 }

@@ -11,6 +11,7 @@
  */
 #include "util/osdep.h"
 #include "block/block-int.h"
+#include "block/image.h"
 #include "block/options.h"
 
 typedef struct RawState {
@@ -172,6 +173,57 @@ static int coroutine_fn raw_co_truncate(BlockNode *bn, int64_t size, bool exact,
     return block_co_truncate(bn->file, size + s->offset, exact, prealloc, flags, errp);
 }
 
+/* ---- creation and size ---- */
+
+/* The image is the file: all options are those of the protocol. */
+static int coroutine_fn raw_co_create_opts(const BlockDriver *drv, const char *filename,
+                                           JsonValue *options, Error **errp)
+{
+    return block_co_create_protocol(filename, options, errp);
+}
+
+static BlockMeasureInfo *raw_measure(JsonValue *options, BlockNode *in, Error **errp)
+{
+    BlockMeasureInfo *info;
+    uint64_t size = in ? in->total_bytes : 0;
+
+    if (!block_option_take_size(options, "size", &size, NULL, errp)) {
+        return NULL;
+    }
+    info = g_new0(BlockMeasureInfo, 1);
+    info->required = info->fully_allocated = ROUND_UP(MIN(size, BLOCK_MAX_LENGTH), 512);
+    return info;
+}
+
+static int coroutine_fn raw_co_copy_range_from(BlockNode *bn, BlockChild *src, int64_t src_offset,
+                                               BlockChild *dst, int64_t dst_offset, int64_t bytes,
+                                               unsigned read_flags, unsigned write_flags)
+{
+    return raw_map(bn, &src_offset, bytes) ?
+               block_co_copy_range_from(bn->file, src_offset, dst, dst_offset, bytes, read_flags,
+                                        write_flags) :
+               -EINVAL;
+}
+
+static int coroutine_fn raw_co_copy_range_to(BlockNode *bn, BlockChild *src, int64_t src_offset,
+                                             BlockChild *dst, int64_t dst_offset, int64_t bytes,
+                                             unsigned read_flags, unsigned write_flags)
+{
+    /* What is copied is not seen, so it cannot be checked for signatures. */
+    if ((bn->open_flags & BLOCK_OPEN_PROBED) && dst_offset < BLOCK_PROBE_BYTES) {
+        return -ENOTSUP;
+    }
+    return raw_map(bn, &dst_offset, bytes) ?
+               block_co_copy_range_to(src, src_offset, bn->file, dst_offset, bytes, read_flags,
+                                      write_flags) :
+               -ENOSPC;
+}
+
+static const BlockImageOption raw_create_options[] = {
+    { "size", BLOCK_IMAGE_OPT_SIZE, "Virtual disk size" },
+    { NULL },
+};
+
 static void raw_refresh_limits(BlockNode *bn)
 {
     RawState *s = bn->opaque;
@@ -200,6 +252,11 @@ BLOCK_DRIVER(raw_driver) = {
     .co_pdiscard = raw_co_pdiscard,
     .co_block_status = raw_co_block_status,
     .co_truncate = raw_co_truncate,
+    .create_options = raw_create_options,
+    .co_create_opts = raw_co_create_opts,
+    .measure = raw_measure,
+    .co_copy_range_from = raw_co_copy_range_from,
+    .co_copy_range_to = raw_co_copy_range_to,
     .refresh_limits = raw_refresh_limits,
     .strong_options = raw_strong_options,
 };

@@ -149,13 +149,34 @@ void file_close(BlockNode *bn)
 
 /* ---- following the permissions ---- */
 
+/* Under the same number: requests in flight go on with either, and the old locks go. */
+static void take_new_fd(FileState *s)
+{
+    if (dup3(s->new_fd, s->fd, O_CLOEXEC) < 0) {
+        abort();
+    }
+    close(s->new_fd);
+    s->new_fd = -1;
+    s->open_mode = s->new_mode;
+}
+
+static void drop_new_fd(FileState *s)
+{
+    if (s->new_fd >= 0 && !s->reopening) {
+        close(s->new_fd);
+        s->new_fd = -1;
+    }
+}
+
 bool file_check_perm(BlockNode *bn, uint64_t perm, uint64_t shared, Error **errp)
 {
     FileState *s = bn->opaque;
     bool writes = perm & (BLOCK_PERM_WRITE | BLOCK_PERM_WRITE_UNCHANGED | BLOCK_PERM_RESIZE);
 
-    s->new_mode = writes ? O_RDWR : O_RDONLY;
-    if ((bn->open_flags & BLOCK_OPEN_AUTO_RDONLY) && s->new_mode != s->open_mode) {
+    if (!s->reopening) {
+        s->new_mode = writes ? O_RDWR : O_RDONLY;
+    }
+    if ((bn->open_flags & BLOCK_OPEN_AUTO_RDONLY) && s->new_fd < 0 && s->new_mode != s->open_mode) {
         trace_file_reopen(s->filename, writes);
         s->new_fd = open_cloexec(s->filename, open_flags_for(bn, s->new_mode));
         if (s->new_fd < 0 && writes) {
@@ -178,10 +199,7 @@ bool file_check_perm(BlockNode *bn, uint64_t perm, uint64_t shared, Error **errp
 undo_locks:
     file_lock_reduce(s, bn->perm, ~bn->shared_perm & BLOCK_PERM_ALL);
 undo_fd:
-    if (s->new_fd >= 0) {
-        close(s->new_fd);
-        s->new_fd = -1;
-    }
+    drop_new_fd(s);
     return false;
 }
 
@@ -190,13 +208,7 @@ void file_set_perm(BlockNode *bn, uint64_t perm, uint64_t shared)
     FileState *s = bn->opaque;
 
     if (s->new_fd >= 0) {
-        /* Under the same number: requests in flight go on with either, and the old locks go. */
-        if (dup3(s->new_fd, s->fd, O_CLOEXEC) < 0) {
-            abort();
-        }
-        close(s->new_fd);
-        s->new_fd = -1;
-        s->open_mode = s->new_mode;
+        take_new_fd(s);
         s->locked_perm = perm;
         s->locked_unshared = ~shared & BLOCK_PERM_ALL;
     } else if (s->use_lock) {
@@ -208,13 +220,62 @@ void file_abort_perm(BlockNode *bn)
 {
     FileState *s = bn->opaque;
 
-    if (s->new_fd >= 0) {
-        close(s->new_fd);
-        s->new_fd = -1;
-    }
+    drop_new_fd(s);
     if (s->use_lock) {
         file_lock_reduce(s, bn->perm, ~bn->shared_perm & BLOCK_PERM_ALL);
     }
+}
+
+/* ---- reopen ---- */
+
+bool file_reopen_prepare(BlockNode *bn, BlockReopen *r, Error **errp)
+{
+    FileState *s = bn->opaque;
+    bool writes = bn->perm & (BLOCK_PERM_WRITE | BLOCK_PERM_WRITE_UNCHANGED | BLOCK_PERM_RESIZE);
+    bool direct = r->flags & BLOCK_OPEN_NOCACHE;
+
+    s->new_mode = !(r->flags & BLOCK_OPEN_RDWR) || ((r->flags & BLOCK_OPEN_AUTO_RDONLY) && !writes) ?
+                  O_RDONLY : O_RDWR;
+    if (s->aio == BLOCKDEV_AIO_OPTIONS_NATIVE && !direct) {
+        error_setg(errp, "aio=native was specified, but it requires cache.direct=on, which was not "
+                         "specified.");
+        return false;
+    }
+    if (s->new_mode == s->open_mode && direct == !!(bn->open_flags & BLOCK_OPEN_NOCACHE)) {
+        return true;
+    }
+    s->new_fd = open_cloexec(s->filename, s->new_mode | (direct ? O_DIRECT : 0));
+    if (s->new_fd < 0) {
+        error_setg_errno(errp, errno, "Could not open '%s'", s->filename);
+        return false;
+    }
+    if (s->use_lock && !file_lock_acquire(s, s->new_fd, bn->perm, ~bn->shared_perm & BLOCK_PERM_ALL,
+                                          errp)) {
+        close(s->new_fd);
+        s->new_fd = -1;
+        return false;
+    }
+    s->reopening = true;
+    return true;
+}
+
+void file_reopen_commit(BlockNode *bn, BlockReopen *r)
+{
+    FileState *s = bn->opaque;
+
+    s->reopening = false;
+    /* A change of permissions on the way may have done it. */
+    if (s->new_fd >= 0) {
+        take_new_fd(s);
+    }
+}
+
+void file_reopen_abort(BlockNode *bn, BlockReopen *r)
+{
+    FileState *s = bn->opaque;
+
+    s->reopening = false;
+    drop_new_fd(s);
 }
 
 /* ---- sizes and limits ---- */

@@ -228,7 +228,7 @@ static int not_supported(int err)
     return err == EOPNOTSUPP || err == ENODEV || err == ENOSYS || err == ENOTTY ? -ENOTSUP : -err;
 }
 
-static int xfallocate(int fd, int mode, int64_t offset, int64_t bytes)
+int file_fallocate(int fd, int mode, int64_t offset, int64_t bytes)
 {
     int ret;
 
@@ -246,7 +246,7 @@ static int do_discard(void *arg)
     if (j->s->is_device) {
         return ioctl(j->s->fd, BLKDISCARD, range) < 0 ? not_supported(errno) : 0;
     }
-    return xfallocate(j->s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, j->offset, j->bytes);
+    return file_fallocate(j->s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, j->offset, j->bytes);
 }
 
 static int coroutine_fn file_co_pdiscard(BlockNode *bn, int64_t offset, int64_t bytes)
@@ -277,22 +277,22 @@ static int zero_file(FileJob *j)
     if (j->may_unmap && !s->no_punch_hole) {
         off_t end = j->offset + j->bytes;
 
-        ret = xfallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, j->offset, j->bytes);
+        ret = file_fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, j->offset, j->bytes);
         s->no_punch_hole = ret == -ENOTSUP;
         if (ret == 0 && lseek(s->fd, 0, SEEK_END) < end && ftruncate(s->fd, end) < 0) {
             ret = -errno;
         }
     }
     if (ret == -ENOTSUP && !s->no_zero_range) {
-        ret = xfallocate(s->fd, FALLOC_FL_ZERO_RANGE, j->offset, j->bytes);
+        ret = file_fallocate(s->fd, FALLOC_FL_ZERO_RANGE, j->offset, j->bytes);
         s->no_zero_range = ret == -ENOTSUP;
     }
     if (ret == -ENOTSUP && !s->no_punch_hole && !j->may_unmap) {
         /* Zeroes that stay allocated: a hole that is filled again. */
-        ret = xfallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, j->offset, j->bytes);
+        ret = file_fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, j->offset, j->bytes);
         s->no_punch_hole = ret == -ENOTSUP;
         if (ret == 0) {
-            ret = xfallocate(s->fd, 0, j->offset, j->bytes);
+            ret = file_fallocate(s->fd, 0, j->offset, j->bytes);
         }
     }
     return ret;
@@ -308,7 +308,7 @@ static int do_zero(void *arg)
         return zero_file(j);
     }
     if (j->may_unmap) {
-        ret = xfallocate(j->s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, j->offset, j->bytes);
+        ret = file_fallocate(j->s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, j->offset, j->bytes);
         if (ret == 0) {
             return 0;
         }
@@ -385,7 +385,7 @@ static int coroutine_fn file_co_block_status(BlockNode *bn, bool want_zero, int6
 
 /* ---- truncate ---- */
 
-static int write_full_zeroes(int fd, int64_t offset, int64_t bytes)
+int file_write_zeroes(int fd, int64_t offset, int64_t bytes)
 {
     size_t size = MIN(bytes, (int64_t)MIB);
     void *buf;
@@ -420,9 +420,9 @@ static int do_truncate(void *arg)
         return -errno;
     }
     if (j->bytes > old && j->prealloc == PREALLOC_MODE_FALLOC) {
-        ret = xfallocate(fd, 0, old, j->bytes - old);
+        ret = file_fallocate(fd, 0, old, j->bytes - old);
     } else if (j->bytes > old && j->prealloc == PREALLOC_MODE_FULL) {
-        ret = write_full_zeroes(fd, old, j->bytes - old);
+        ret = file_write_zeroes(fd, old, j->bytes - old);
     } else if (ftruncate(fd, j->bytes) < 0) {
         return -errno;
     }
@@ -472,6 +472,62 @@ static int coroutine_fn file_co_truncate(BlockNode *bn, int64_t size, bool exact
     return ret;
 }
 
+/* ---- copying inside the kernel ---- */
+
+typedef struct CopyJob {
+    int from, to;
+    int64_t from_offset, to_offset, bytes;
+} CopyJob;
+
+static int do_copy(void *arg)
+{
+    CopyJob *j = arg;
+    loff_t in = j->from_offset, out = j->to_offset;
+    bool any = false;
+
+    while (j->bytes > 0) {
+        ssize_t n = copy_file_range(j->from, &in, j->to, &out, j->bytes, 0);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return any ? -errno :
+                   errno == ENOSYS || errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP ?
+                   -ENOTSUP : -errno;
+        }
+        if (n == 0) {
+            /* The source ends inside its last sector, or the file system cannot: by buffers. */
+            return -ENOTSUP;
+        }
+        any = true;
+        j->bytes -= n;
+    }
+    return 0;
+}
+
+static int coroutine_fn file_co_copy_range_from(BlockNode *bn, BlockChild *src, int64_t src_offset,
+                                                BlockChild *dst, int64_t dst_offset, int64_t bytes,
+                                                unsigned read_flags, unsigned write_flags)
+{
+    return block_co_copy_range_to(src, src_offset, dst, dst_offset, bytes, read_flags, write_flags);
+}
+
+static int coroutine_fn file_co_copy_range_to(BlockNode *bn, BlockChild *src, int64_t src_offset,
+                                              BlockChild *dst, int64_t dst_offset, int64_t bytes,
+                                              unsigned read_flags, unsigned write_flags)
+{
+    FileState *to = bn->opaque, *from = src->node->opaque;
+    CopyJob j = { .from_offset = src_offset, .to_offset = dst_offset, .bytes = bytes };
+
+    if (src->node->drv->co_copy_range_to != file_co_copy_range_to) {
+        return -ENOTSUP;
+    }
+    j.from = from->fd;
+    j.to = to->fd;
+    return thread_pool_co_run(do_copy, &j);
+}
+
 static BlockStatsSpecific *file_stats(BlockNode *bn)
 {
     FileState *s = bn->opaque;
@@ -494,7 +550,7 @@ static BlockStatsSpecific *file_stats(BlockNode *bn)
 
 static const char *const file_strong_options[] = { "filename", NULL };
 
-#define FILE_DRIVER(ident, drv_name)                                        \
+#define FILE_DRIVER(ident, drv_name, ...)                                      \
     BLOCK_DRIVER(ident) = {                                                 \
         .name = drv_name,                                                   \
         .protocol_prefix = drv_name,                                        \
@@ -522,7 +578,13 @@ static const char *const file_strong_options[] = { "filename", NULL };
         .set_perm = file_set_perm,                                          \
         .abort_perm = file_abort_perm,                                      \
         .detach_loop = file_detach_loop,                                    \
+        .reopen_prepare = file_reopen_prepare,                              \
+        .reopen_commit = file_reopen_commit,                                \
+        .reopen_abort = file_reopen_abort,                                  \
+        .co_copy_range_from = file_co_copy_range_from,                      \
+        .co_copy_range_to = file_co_copy_range_to,                          \
         .strong_options = file_strong_options,                              \
+        __VA_ARGS__                                                         \
     }
 
 /* "file:NAME" names what "NAME" would if it had no colon. */
@@ -535,5 +597,6 @@ static bool file_parse_filename(const char *filename, JsonValue *options, Error 
     return true;
 }
 
-FILE_DRIVER(file_driver, "file");
-FILE_DRIVER(host_device_driver, "host_device");
+FILE_DRIVER(file_driver, "file", .co_create = file_co_create, .co_create_opts = file_co_create_opts,
+            .create_options = file_create_options);
+FILE_DRIVER(host_device_driver, "host_device", );

@@ -4,6 +4,7 @@
 #define BLOCK_PROTOCOLS_FILE_H
 
 #include "block/block.h"
+#include "block/image.h"
 #include "../engines/engine.h"
 
 typedef struct FileState {
@@ -23,6 +24,7 @@ typedef struct FileState {
     /* A prepared change of permissions. */
     int new_fd;                 /* -1: @fd stays */
     int new_mode;
+    bool reopening;             /* between prepare and commit or abort of a reopen */
 
     bool no_discard, no_zero_range, no_punch_hole;
     bool flush_failed;
@@ -40,6 +42,23 @@ void file_refresh_limits(BlockNode *bn);
 /* -errno when it cannot be told. */
 int64_t file_length(BlockNode *bn);
 int64_t file_allocated_size(BlockNode *bn);
+
+bool file_reopen_prepare(BlockNode *bn, BlockReopen *reopen, Error **errp);
+void file_reopen_commit(BlockNode *bn, BlockReopen *reopen);
+void file_reopen_abort(BlockNode *bn, BlockReopen *reopen);
+
+/* ---- file.c ---- */
+
+/* 0 or -errno; -ENOTSUP where the file system cannot. Blocks. */
+int file_fallocate(int fd, int mode, int64_t offset, int64_t bytes);
+int file_write_zeroes(int fd, int64_t offset, int64_t bytes);
+
+/* ---- file-create.c ---- */
+
+extern const BlockImageOption file_create_options[];
+int coroutine_fn file_co_create(const BlockdevCreateOptions *options, Error **errp);
+int coroutine_fn file_co_create_opts(const BlockDriver *drv, const char *filename,
+                                     JsonValue *options, Error **errp);
 
 /* ---- file-lock.c: image locks, docs/devel/block.md ---- */
 

@@ -63,6 +63,7 @@ typedef enum BlockStatus {
     BLOCK_STATUS_ALLOCATED = 8,         /* content is determined by this layer */
     BLOCK_STATUS_RAW = 16,              /* ask *file at *map */
     BLOCK_STATUS_EOF = 32,
+    BLOCK_STATUS_RECURSE = 64,          /* data, but *file may know that it is zero */
 } BlockStatus;
 
 typedef struct BlockLimits {
@@ -244,6 +245,10 @@ typedef enum BlockOpenFlags {
     BLOCK_OPEN_PROBED = 64, /* the format was guessed: raw guards block 0 */
     BLOCK_OPEN_PROTOCOL = 128, /* no format layer: the file name goes to a protocol driver */
     BLOCK_OPEN_QUIET_PROBE = 256, /* no warning for a guessed raw image */
+    BLOCK_OPEN_NO_BACKING = 512, /* leave the backing file closed */
+    BLOCK_OPEN_CHECK = 1024, /* for a check or repair: a damaged image is no error */
+    BLOCK_OPEN_INACTIVE = 2048, /* another process owns the image, see co_inactivate */
+    BLOCK_OPEN_NO_IO = 4096, /* no content will be read: keys need not be there */
 } BlockOpenFlags;
 
 typedef struct BlockRequest BlockRequest;
@@ -268,6 +273,11 @@ struct BlockNode {
     BlockChild *children;               /* edges to below */
     BlockChild *parents;                /* edges from above */
     BlockChild *file, *backing;         /* the usual children, or NULL */
+    /* What the image itself says; set by its driver's open, NULL: nothing. */
+    char *backing_file, *backing_format;
+    bool encrypted;
+    bool inactive;                      /* another process owns the image */
+    struct DirtyBitmap *dirty_bitmaps;
     uint64_t perm, shared_perm;         /* the sum over the parents, as last set */
     unsigned in_flight;                 /* atomics */
     unsigned quiesce;                   /* drain nesting; atomics */
@@ -350,6 +360,12 @@ void block_child_detach(BlockChild *c);
 bool block_child_set_perm(BlockChild *c, uint64_t perm, uint64_t shared, Error **errp);
 /* Move the node and all that is connected with it; every other user must agree. */
 bool block_node_set_loop(BlockNode *bn, EventLoop *loop, Error **errp);
+/*
+ * Write everything back and leave all images to another process (the end of an outgoing
+ * migration), and take them again. A failed inactivation leaves all active.
+ */
+bool block_inactivate_all(Error **errp);
+bool block_activate_all(Error **errp);
 /* Re-read limits of @bn and of all above. */
 void block_node_refresh_limits(BlockNode *bn);
 
@@ -367,6 +383,20 @@ int coroutine_fn block_co_pwrite_zeroes(BlockChild *c, int64_t offset, int64_t b
                                         unsigned flags);
 int coroutine_fn block_co_pdiscard(BlockChild *c, int64_t offset, int64_t bytes);
 int coroutine_fn block_co_flush(BlockNode *bn);
+/*
+ * Copy without buffers, between two nodes of one loop; -ENOTSUP when that is not possible here and
+ * nothing was copied.
+ */
+int coroutine_fn block_co_copy_range(BlockChild *src, int64_t src_offset, BlockChild *dst,
+                                     int64_t dst_offset, int64_t bytes, unsigned read_flags,
+                                     unsigned write_flags);
+/* For drivers: go on at the child @src or @dst. */
+int coroutine_fn block_co_copy_range_from(BlockChild *src, int64_t src_offset, BlockChild *dst,
+                                          int64_t dst_offset, int64_t bytes, unsigned read_flags,
+                                          unsigned write_flags);
+int coroutine_fn block_co_copy_range_to(BlockChild *src, int64_t src_offset, BlockChild *dst,
+                                        int64_t dst_offset, int64_t bytes, unsigned read_flags,
+                                        unsigned write_flags);
 int coroutine_fn block_co_truncate(BlockChild *c, int64_t size, bool exact, PreallocMode prealloc,
                                    unsigned flags, Error **errp);
 /* BlockStatus bits of the first *@pnum bytes, or -errno. */

@@ -26,7 +26,36 @@ struct BlockImageOption {
     const char *def;                /* the default that the "Formatting" line shows; NULL: none */
 };
 
+/*
+ * "-o" text (may be given several times) into @options: "a=1,b", later ones win. False: no list of
+ * options; nothing is looked up yet.
+ */
+bool block_image_options_parse(JsonValue *options, const char *text, Error **errp);
+/* Whether "-o" text asks for help. */
+bool block_image_options_want_help(const char *text);
+/*
+ * The list for "-o help", with the protocol's options when @filename is given. Caller frees. NULL
+ * with an error when @filename's protocol is unknown.
+ */
+char *block_image_options_help(const BlockDriver *drv, const char *filename, Error **errp);
+char *block_image_amend_help(const BlockDriver *drv, Error **errp);
+/* Names and values against a table; sizes and numbers become JSON numbers. */
+bool block_image_options_check(const BlockImageOption *table, const BlockImageOption *more,
+                               JsonValue *options, Error **errp);
+
 /* ---- creation ---- */
+
+/* What "qemu-img create" takes. */
+typedef struct BlockImageCreate {
+    const char *format, *filename;
+    const char *backing, *backing_format;   /* NULL: as in @options */
+    JsonValue *options;                     /* "-o", borrowed; may be NULL */
+    bool has_size;
+    uint64_t size;
+    bool unsafe;                            /* do not look at the backing file */
+    bool quiet;                             /* no "Formatting" line on stdout */
+} BlockImageCreate;
+bool block_image_create_checked(const BlockImageCreate *c, Error **errp);
 
 /*
  * qemu-img create and convert: @filename (plain or "protocol:") as a new image of @format with
@@ -37,10 +66,14 @@ struct BlockImageOption {
 bool block_image_create(const char *format, const char *filename, JsonValue *options, Error **errp);
 /*
  * Helper for format drivers' co_create_opts: creates @filename with the protocol's driver and
- * options (which it takes out of @options) and opens it as protocol node, read-write.
+ * options (which it takes out of @options) and opens it as protocol node, read-write. Formats take
+ * their own options out first; without "size" the file begins empty.
  */
 BlockNode *coroutine_fn block_co_create_file(const char *filename, JsonValue *options,
                                              Error **errp);
+/* The two steps of it: only create; only open. The latter also fits other files of an image. */
+int coroutine_fn block_co_create_protocol(const char *filename, JsonValue *options, Error **errp);
+BlockNode *coroutine_fn block_co_open_file(const char *filename, Error **errp);
 /* blockdev-create, without the job. */
 int coroutine_fn block_co_create(const BlockdevCreateOptions *options, Error **errp);
 
