@@ -111,8 +111,7 @@ static void update_handlers(IoChannel *ch)
     }
 }
 
-/* Until @ch is ready: yielding in a coroutine, else blocking the thread. */
-static void wait_ready(IoChannel *ch, bool for_write)
+void io_channel_wait(IoChannel *ch, bool for_write)
 {
     struct pollfd p;
 
@@ -136,7 +135,7 @@ bool io_channel_read_all(IoChannel *ch, void *buf, size_t len, Error **errp)
         ssize_t n = io_channel_read(ch, buf, len, errp);
 
         if (n == IO_CHANNEL_BLOCK) {
-            wait_ready(ch, false);
+            io_channel_wait(ch, false);
             continue;
         }
         if (n == 0) {
@@ -157,7 +156,7 @@ bool io_channel_write_all(IoChannel *ch, const void *buf, size_t len, Error **er
         ssize_t n = io_channel_write(ch, buf, len, errp);
 
         if (n == IO_CHANNEL_BLOCK) {
-            wait_ready(ch, true);
+            io_channel_wait(ch, true);
             continue;
         }
         if (n < 0) {
