@@ -230,8 +230,11 @@ class Emulator(Process):
     def command_raw(self, text):
         """The words of the reply; interrupt lines before it are noted."""
         self.sock.sendall(text.encode() + b'\n')
+        return self._reply()
+
+    def _reply(self, timeout=60):
         while True:
-            words = self._line()
+            words = self._line(timeout)
             if words[:1] != ['IRQ']:
                 return words
             line, level = int(words[2], 0), words[1] == 'raise'
@@ -244,6 +247,16 @@ class Emulator(Process):
         if words[:1] != ['OK']:
             raise AssertionError('qtest %r gave %r' % (text[:100], ' '.join(words)))
         return ' '.join(words[1:])
+
+    def batch(self, lines, timeout=120):
+        """Many commands without waiting for each; every one must be answered by OK."""
+        for start in range(0, len(lines), 400):
+            piece = lines[start:start + 400]
+            self.sock.sendall('\n'.join(piece).encode() + b'\n')
+            for text in piece:
+                words = self._reply(timeout)
+                if words[:1] != ['OK']:
+                    raise AssertionError('qtest %r gave %r' % (text[:100], ' '.join(words)))
 
     def _get(self, op, addr):
         return int(self.command('%s 0x%x' % (op, addr)), 0)

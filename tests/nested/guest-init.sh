@@ -46,8 +46,8 @@ step_disk() {           # read what the host put there, write what it will check
     fi
 }
 
-step_http() {           # http=URL
-    ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0 && ip route add default via 10.0.2.2
+step_http() {           # http=URL addr=ADDRESS
+    ip link set eth0 up && ip addr add "$(arg addr)/24" dev eth0
     if wget -q -O /tmp/file "$(arg http)"; then
         ok http ok "$(sha256sum /tmp/file | cut -d' ' -f1)"
     else
@@ -100,8 +100,10 @@ step_load() {           # disk and CPU work until the host has seen enough
 }
 
 step_button() {         # until somebody presses the power button
+    # Opened before anybody is asked to press: who opens later does not see it.
     for e in /dev/input/event*; do
-        [ -e "$e" ] && (dd if="$e" of=/dev/null bs=24 count=1 2>/dev/null; echo pressed >/tmp/pressed) &
+        exec 4<"$e"
+        (dd of=/dev/null bs=24 count=1 2>/dev/null; echo pressed >/tmp/pressed) <&4 &
     done
     ok button waiting
     if wait_for '[ -e /tmp/pressed ]'; then ok button ok; else ok button failed; fi
