@@ -43,7 +43,10 @@ void property_info_append_full(PropertyInfoList *list, const ObjectProperty *p)
 static void list_property(Object *obj, const char *name, const char *type,
                           const ObjectProperty *p, void *opaque)
 {
-    property_info_append(opaque, name, g_strdup(type));
+    /* Other spellings would only make clients ask twice. */
+    if (!p || !(p->flags & PROP_HIDDEN)) {
+        property_info_append(opaque, name, g_strdup(type));
+    }
 }
 
 ObjectPropertyInfoList *qmp_qom_list(const QmpQomListArgs *args, Error **errp)

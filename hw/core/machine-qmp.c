@@ -155,9 +155,10 @@ HotpluggableCPUList *qmp_query_hotpluggable_cpus(Error **errp)
 
 static void list_cpu_model(const TypeInfo *type, void *opaque)
 {
-    CpuDefinitionInfoList ***end = opaque;
-    CpuDefinitionInfo *info;
+    const CpuOps *ops = type_ops(type, &cpu_type);
     g_autofree char *suffix = g_strdup_printf("-%s", system_target.cpu_suffix);
+    g_autoptr(CpuDefinitionInfo) info = NULL;
+    JsonValue *unavailable = NULL, *value;
 
     if (!g_str_has_suffix(type->name, suffix)) {
         return;
@@ -166,15 +167,25 @@ static void list_cpu_model(const TypeInfo *type, void *opaque)
     info->name = g_strndup(type->name, strlen(type->name) - strlen(suffix));
     info->typename = g_strdup(type->name);
     info->has_migration_safe = true;
-    **end = g_new0(CpuDefinitionInfoList, 1);
-    (**end)->value = info;
-    *end = &(**end)->next;
+    if (ops->describe_model) {
+        ops->describe_model(type, info, &unavailable);
+    }
+    value = qapi_encode(&qapi_type_CpuDefinitionInfo, info);
+    if (unavailable) {
+        /* An empty array says that nothing is missing; without it, nobody knows. */
+        json_object_set_take(value, "unavailable-features", unavailable);
+    }
+    json_array_add_take(opaque, value);
 }
 
-CpuDefinitionInfoList *qmp_query_cpu_definitions(Error **errp)
+JsonValue *qmp_query_cpu_definitions(const JsonValue *args, Error **errp)
 {
-    CpuDefinitionInfoList *list = NULL, **end = &list;
+    JsonValue *list;
 
-    type_foreach(&cpu_type, false, list_cpu_model, &end);
+    if (!qapi_decode_no_args(args, errp)) {
+        return NULL;
+    }
+    list = json_array();
+    type_foreach(&cpu_type, false, list_cpu_model, list);
     return list;
 }

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include "hw/core/device.h"
+#include "qapi-types.h"
 
 typedef struct CpuState CpuState;
 typedef void CpuWork(CpuState *cpu, void *opaque);
@@ -29,6 +30,11 @@ typedef struct CpuOps {
     uint64_t (*arch_id)(CpuState *cpu);
     /* Values to power-on state; the accelerator is told before the CPU runs. */
     void (*reset)(CpuState *cpu);
+    /*
+     * Complete what query-cpu-definitions says of a concrete type; *@unavailable
+     * gets the array of feature names that this host lacks for it. May be NULL.
+     */
+    void (*describe_model)(const TypeInfo *type, CpuDefinitionInfo *info, JsonValue **unavailable);
 } CpuOps;
 
 struct CpuState {

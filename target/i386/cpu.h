@@ -27,7 +27,7 @@ unsigned x86_apic_core_shift(const CpuTopology *t);
 unsigned x86_apic_die_shift(const CpuTopology *t);
 unsigned x86_apic_socket_shift(const CpuTopology *t);
 
-/* ---- features: registers of CPUID leaves, a bit each ---- */
+/* ---- features: bits of CPUID leaves and of MSRs that say what the CPU can do ---- */
 
 typedef enum X86FeatureWord {
     X86_FEATURE_1_EDX, X86_FEATURE_1_ECX,
@@ -35,7 +35,13 @@ typedef enum X86FeatureWord {
     X86_FEATURE_80000001_EDX, X86_FEATURE_80000001_ECX,
     X86_FEATURE_80000007_EDX, X86_FEATURE_80000008_EBX, X86_FEATURE_8000000A_EDX,
     X86_FEATURE_KVM_EAX, X86_FEATURE_KVM_EDX,
-    X86_FEATURE_D_1_EAX, X86_FEATURE_6_EAX,
+    X86_FEATURE_D_1_EAX, X86_FEATURE_6_EAX, X86_FEATURE_C0000001_EDX,
+    X86_FEATURE_12_0_EAX, X86_FEATURE_12_0_EBX, X86_FEATURE_12_1_EAX, X86_FEATURE_14_0_ECX,
+    /* Of MSRs. */
+    X86_FEATURE_ARCH_CAPABILITIES, X86_FEATURE_CORE_CAPABILITY, X86_FEATURE_PERF_CAPABILITIES,
+    X86_FEATURE_VMX_BASIC, X86_FEATURE_VMX_PIN, X86_FEATURE_VMX_PROC, X86_FEATURE_VMX_PROC2,
+    X86_FEATURE_VMX_EXIT, X86_FEATURE_VMX_ENTRY, X86_FEATURE_VMX_MISC,
+    X86_FEATURE_VMX_EPT_VPID, X86_FEATURE_VMX_VMFUNC,
     X86_FEATURE_WORDS
 } X86FeatureWord;
 
@@ -107,20 +113,33 @@ typedef struct X86Registers {
     uint8_t *xsave;             /* standard format, allocated */
 } X86Registers;
 
+/* What a named model says; all zero for host and max. Texts are constants. */
+typedef struct X86CpuBase {
+    const char *vendor, *model_id;
+    uint32_t family, model, stepping;
+    uint32_t level, xlevel;
+    const struct X86CacheModel *caches;         /* NULL: the host's */
+} X86CpuBase;
+
 typedef struct X86Cpu {
     CpuState cpu;
+    X86CpuBase base;
+    bool is_host;               /* "host" or "max": what the accelerator offers */
     /* Properties. */
     uint32_t apic_id;           /* UINT32_MAX: from the index */
     int32_t socket_id, die_id, core_id, thread_id;      /* -1: from the index */
-    uint64_t features[X86_FEATURE_WORDS];       /* bits 0 to 31 */
+    uint64_t features[X86_FEATURE_WORDS];
     uint64_t user_features[X86_FEATURE_WORDS];  /* bits that a property set, either way */
     uint32_t phys_bits;         /* 0: by host_phys_bits */
     bool host_phys_bits;
     uint8_t host_phys_bits_limit;
-    bool migratable, kvm, pmu, check, enforce, host_cache_info;
+    bool migratable, kvm, pmu, check, enforce, host_cache_info, l3_cache, legacy_cache, lmce;
+    bool pv_enforce_cpuid;
+    uint64_t ucode_rev;         /* microcode revision; 0: the host's, or KVM's */
+    uint32_t level, xlevel, min_level, min_xlevel;      /* UINT32_MAX, 0: from the features */
     int64_t tsc_frequency;      /* Hz; 0: the host's */
     char *vendor, *model_id;
-    int64_t family, model, stepping;            /* -1: the host's */
+    int64_t family, model, stepping;            /* -1: the model's, or the host's */
     /* After realize. */
     X86CpuidEntry *cpuid;
     unsigned cpuid_count;
@@ -130,6 +149,7 @@ typedef struct X86Cpu {
 
 extern const StateTable x86_cpu_state;
 extern const TypeInfo x86_cpu_type;     /* "x86_64-cpu", abstract */
+extern const TypeInfo x86_host_cpu_type;
 
 #define X86_CPU(p) ((X86Cpu *)object_cast(p, &x86_cpu_type))
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The CPUID leaves of one vCPU: the host's as the accelerator offers them,
- * with the chosen features, the guest's topology and the accelerator's own
- * leaves (Intel SDM volume 2A; AMD APM volume 3, appendix E).
+ * The CPUID leaves of one vCPU: the host's as the accelerator offers them, or
+ * those of a model, with the chosen features, the guest's topology and the
+ * accelerator's own leaves (Intel SDM volume 2A; AMD APM volume 3, appendix E).
  *
  * Main thread, at realize.
  */
 #include "util/osdep.h"
-#include "features.h"
+#include "models.h"
+
+#define KVM_FREQUENCIES 0x40000010      /* the leaf with clocks, where KVM's own end before it */
+#define APIC_BUS_KHZ 1000000
 
 typedef struct Builder {
     X86Cpu *cpu;
@@ -16,6 +19,9 @@ typedef struct Builder {
     unsigned host_count;
     unsigned alloc;
     unsigned threads_per_die, threads_per_socket;
+    const X86CacheModel *caches;        /* NULL: the host's */
+    bool amd;
+    char vendor[13];
 } Builder;
 
 const X86CpuidEntry *x86_cpuid_find(const X86CpuidEntry *list, unsigned count, uint32_t function, uint32_t index)
@@ -34,6 +40,75 @@ uint32_t x86_cpuid_reg(const X86CpuidEntry *e, unsigned reg)
 
     return regs[reg];
 }
+
+/* ---- levels and vendor ---- */
+
+#define ALL UINT64_MAX
+
+/* The leaf that must be there for a word's bits to be seen. */
+static const struct {
+    X86FeatureWord word;
+    uint64_t bits;
+    uint32_t level;
+} levels[] = {
+    { X86_FEATURE_1_EDX, ALL, 1 }, { X86_FEATURE_1_ECX, ALL, 1 }, { X86_FEATURE_6_EAX, ALL, 6 },
+    { X86_FEATURE_7_0_EBX, ALL, 7 }, { X86_FEATURE_7_0_ECX, ALL, 7 },
+    { X86_FEATURE_7_1_EAX, ALL, 7 }, { X86_FEATURE_D_1_EAX, ALL, 0xd },
+    { X86_FEATURE_7_0_EBX, BIT(25), 0x14 },     /* intel-pt */
+    { X86_FEATURE_7_0_EBX, BIT(2), 0x12 },      /* sgx */
+    { X86_FEATURE_80000001_EDX, ALL, 0x80000001 }, { X86_FEATURE_80000001_ECX, ALL, 0x80000001 },
+    { X86_FEATURE_80000007_EDX, ALL, 0x80000007 }, { X86_FEATURE_80000008_EBX, ALL, 0x80000008 },
+    { X86_FEATURE_80000001_ECX, BIT(2), 0x8000000a },   /* svm */
+};
+
+static uint32_t level_for_features(const X86Cpu *cpu, uint32_t level, uint32_t range)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(levels); i++) {
+        if ((levels[i].level & 0x80000000) == range &&
+            (cpu->features[levels[i].word] & levels[i].bits)) {
+            level = MAX(level, levels[i].level);
+        }
+    }
+    return level;
+}
+
+uint32_t x86_cpu_min_level(const X86Cpu *cpu)
+{
+    return level_for_features(cpu, MAX(cpu->base.level, cpu->min_level), 0);
+}
+
+uint32_t x86_cpu_min_xlevel(const X86Cpu *cpu)
+{
+    return level_for_features(cpu, MAX(cpu->base.xlevel, cpu->min_xlevel), 0x80000000);
+}
+
+uint32_t x86_cpu_level(const X86Cpu *cpu)
+{
+    return cpu->level != UINT32_MAX ? cpu->level : x86_cpu_min_level(cpu);
+}
+
+uint32_t x86_cpu_xlevel(const X86Cpu *cpu)
+{
+    return cpu->xlevel != UINT32_MAX ? cpu->xlevel : x86_cpu_min_xlevel(cpu);
+}
+
+void x86_cpu_vendor(const X86Cpu *cpu, const X86CpuidEntry *host, unsigned count, char out[13])
+{
+    const X86CpuidEntry *e = x86_cpuid_find(host, count, 0, 0);
+
+    memset(out, 0, 13);
+    if (cpu->vendor) {
+        memcpy(out, cpu->vendor, MIN(strlen(cpu->vendor), 12u));
+    } else if (e && (cpu->is_host || cpu->base.vendor)) {
+        memcpy(out, &e->ebx, 4);
+        memcpy(out + 4, &e->edx, 4);
+        memcpy(out + 8, &e->ecx, 4);
+    } else if (cpu->base.vendor) {
+        memcpy(out, cpu->base.vendor, 12);
+    }
+}
+
+/* ---- the list ---- */
 
 static X86CpuidEntry *add(Builder *b, const X86CpuidEntry *e)
 {
@@ -66,6 +141,24 @@ unsigned x86_cpuid_model(uint32_t eax)
     return (eax >> 4 & 0xf) | (eax >> 12 & 0xf0);
 }
 
+uint32_t x86_cpuid_signature(unsigned family, unsigned model, unsigned stepping)
+{
+    return MIN(family, 15u) << 8 | (family > 15 ? family - 15 : 0) << 20 |
+           (model & 0xf) << 4 | (model >> 4) << 16 | stepping;
+}
+
+/* Family, model and stepping where a property gives them; a model's are in @e. */
+static void set_signature(const X86Cpu *cpu, X86CpuidEntry *e)
+{
+    unsigned family = x86_cpuid_family(e->eax), model = x86_cpuid_model(e->eax);
+    unsigned stepping = e->eax & 0xf;
+
+    family = cpu->family >= 0 ? cpu->family : family;
+    model = cpu->model >= 0 ? cpu->model : model;
+    stepping = cpu->stepping >= 0 ? cpu->stepping : stepping;
+    e->eax = x86_cpuid_signature(family, model, stepping);
+}
+
 static void set_leaf_1(Builder *b, X86CpuidEntry *e)
 {
     unsigned count = round_up_pow2(b->threads_per_socket);
@@ -76,16 +169,7 @@ static void set_leaf_1(Builder *b, X86CpuidEntry *e)
     if (count > 1) {
         e->edx |= BIT(28);      /* HTT: the count above is valid */
     }
-    if (b->cpu->family >= 0 || b->cpu->model >= 0 || b->cpu->stepping >= 0) {
-        unsigned family = x86_cpuid_family(e->eax), model = x86_cpuid_model(e->eax);
-        unsigned stepping = e->eax & 0xf;
-
-        family = b->cpu->family >= 0 ? b->cpu->family : family;
-        model = b->cpu->model >= 0 ? b->cpu->model : model;
-        stepping = b->cpu->stepping >= 0 ? b->cpu->stepping : stepping;
-        e->eax = MIN(family, 15u) << 8 | (family > 15 ? family - 15 : 0) << 20 |
-                 (model & 0xf) << 4 | (model >> 4) << 16 | stepping;
-    }
+    set_signature(b->cpu, e);
 }
 
 /* Who shares a cache: threads of a core up to level 2, of a die beyond. */
@@ -99,7 +183,7 @@ static void set_cache_leaf(Builder *b, X86CpuidEntry *e)
     unsigned type = e->eax & 0x1f, level = e->eax >> 5 & 7;
     unsigned cores = round_up_pow2(b->threads_per_socket / MAX(b->t->threads, 1u));
 
-    if (!b->cpu->host_cache_info || !type) {
+    if ((!b->caches && !b->cpu->host_cache_info) || !type || (level == 3 && !b->cpu->l3_cache)) {
         e->eax = e->ebx = e->ecx = e->edx = 0;
         return;
     }
@@ -142,11 +226,11 @@ static void add_topology(Builder *b)
 static void set_amd_topology(Builder *b, X86CpuidEntry *e)
 {
     X86CpuIds ids = x86_cpu_ids(b->t, b->cpu->cpu.index);
-    unsigned threads = MAX(b->t->threads, 1u);
+    unsigned threads = MAX(b->t->threads, 1u), dies = MAX(b->t->dies, 1u);
 
     e->eax = b->cpu->apic_id;
-    e->ebx = (ids.core & 0xff) | (threads - 1) << 8;
-    e->ecx = ids.socket & 0xff;
+    e->ebx = ((ids.die * (b->threads_per_die / threads) + ids.core) & 0xff) | (threads - 1) << 8;
+    e->ecx = ((ids.socket * dies + ids.die) & 0xff) | (dies - 1) << 8;
     e->edx = 0;
 }
 
@@ -212,22 +296,21 @@ static bool set_xsave_leaf(Builder *b, X86CpuidEntry *e)
 
 /* ---- texts ---- */
 
-static void set_vendor(const X86Cpu *cpu, X86CpuidEntry *e)
+static void set_vendor(const Builder *b, X86CpuidEntry *e)
 {
-    if (cpu->vendor) {
-        memcpy(&e->ebx, cpu->vendor, 4);
-        memcpy(&e->edx, cpu->vendor + 4, 4);
-        memcpy(&e->ecx, cpu->vendor + 8, 4);
-    }
+    memcpy(&e->ebx, b->vendor, 4);
+    memcpy(&e->edx, b->vendor + 4, 4);
+    memcpy(&e->ecx, b->vendor + 8, 4);
 }
 
-static void set_brand(const X86Cpu *cpu, X86CpuidEntry *e)
+static void set_brand(const Builder *b, X86CpuidEntry *e)
 {
-    char text[48] = { 0 };
-    const char *part = text + 16 * (e->function - 0x80000002);
+    const char *text = b->cpu->model_id ? b->cpu->model_id : b->cpu->base.model_id;
+    char padded[48] = { 0 };
+    const char *part = padded + 16 * (e->function - 0x80000002);
 
-    if (cpu->model_id) {
-        memcpy(text, cpu->model_id, MIN(strlen(cpu->model_id), sizeof(text) - 1));
+    if (text) {
+        memcpy(padded, text, MIN(strlen(text), sizeof(padded) - 1));
         memcpy(&e->eax, part, 4);
         memcpy(&e->ebx, part + 4, 4);
         memcpy(&e->ecx, part + 8, 4);
@@ -247,6 +330,9 @@ static void set_address_sizes(Builder *b, X86CpuidEntry *e)
 
 /* ---- all of it ---- */
 
+/* FPU to CX8, APIC, MTRR to PSE36, MMX, FXSR. */
+#define AMD_SAME_AS_LEAF_1 0x0183f3ffu
+
 /* False: the guest does not get this leaf. */
 static bool adapt(Builder *b, X86CpuidEntry *e)
 {
@@ -254,8 +340,11 @@ static bool adapt(Builder *b, X86CpuidEntry *e)
 
     switch (e->function) {
     case 0:
-        set_vendor(cpu, e);
-        e->eax = MAX(e->eax, b->t->dies > 1 ? 0x1fu : 0xbu);
+        set_vendor(b, e);
+        e->eax = MAX(x86_cpu_level(cpu), cpu->is_host && cpu->level == UINT32_MAX ? e->eax : 0);
+        if (b->t->dies > 1 || cpu->is_host) {
+            e->eax = MAX(e->eax, b->t->dies > 1 ? 0x1fu : 0xbu);
+        }
         break;
     case 1:
         set_leaf_1(b, e);
@@ -275,6 +364,9 @@ static bool adapt(Builder *b, X86CpuidEntry *e)
             e->edx = cpu->features[X86_FEATURE_7_0_EDX];
         } else if (e->index == 1) {
             e->eax = cpu->features[X86_FEATURE_7_1_EAX];
+            e->ebx = e->ecx = e->edx = 0;
+        } else {
+            return false;
         }
         break;
     case 0xa:
@@ -282,26 +374,38 @@ static bool adapt(Builder *b, X86CpuidEntry *e)
     case 0xb:
     case 0x1f:
         return false;           /* made for this guest */
+    case 0x12:
+        return false;           /* SGX: there is no enclave memory */
+    case 0x14:
+        return x86_has_feature(cpu, X86_FEATURE_7_0_EBX, 25);
     case 0xd:
         return set_xsave_leaf(b, e);
     case 0x40000000:
-        e->eax = 0x40000001;
+        e->eax = cpu->tsc_frequency ? KVM_FREQUENCIES : 0x40000001;
         return cpu->kvm;
     case 0x40000001:
         e->eax = cpu->features[X86_FEATURE_KVM_EAX];
         e->edx = cpu->features[X86_FEATURE_KVM_EDX];
         return cpu->kvm;
     case 0x80000000:
-        set_vendor(cpu, e);
+        set_vendor(b, e);
+        e->eax = MAX(x86_cpu_xlevel(cpu),
+                     cpu->is_host && cpu->xlevel == UINT32_MAX ? e->eax : 0);
         break;
     case 0x80000001:
+        set_signature(cpu, e);
         e->ecx = cpu->features[X86_FEATURE_80000001_ECX];
         e->edx = cpu->features[X86_FEATURE_80000001_EDX];
+        if (b->amd) {
+            /* These repeat leaf 1. */
+            e->edx &= ~AMD_SAME_AS_LEAF_1;
+            e->edx |= cpu->features[X86_FEATURE_1_EDX] & AMD_SAME_AS_LEAF_1;
+        }
         break;
     case 0x80000002:
     case 0x80000003:
     case 0x80000004:
-        set_brand(cpu, e);
+        set_brand(b, e);
         break;
     case 0x80000007:
         e->edx = cpu->features[X86_FEATURE_80000007_EDX];
@@ -319,18 +423,181 @@ static bool adapt(Builder *b, X86CpuidEntry *e)
     return true;
 }
 
+/* ---- a model's own leaves ---- */
+
+static void add_host_leaf(Builder *b, GArray *out, uint32_t function)
+{
+    for (unsigned i = 0; i < b->host_count; i++) {
+        if (b->host[i].function == function) {
+            g_array_append_val(out, b->host[i]);
+        }
+    }
+}
+
+static void add_cache_leaves(Builder *b, GArray *out, uint32_t function)
+{
+    for (uint32_t i = 0; i < ARRAY_SIZE(b->caches->leaf); i++) {
+        X86CpuidEntry e = {
+            .function = function, .index = i, .indexed = true,
+            .eax = b->caches->leaf[i].eax, .ebx = b->caches->leaf[i].ebx,
+            .ecx = b->caches->leaf[i].ecx, .edx = b->caches->leaf[i].edx,
+        };
+        g_array_append_val(out, e);
+    }
+}
+
+static uint32_t model_signature(const X86Cpu *cpu)
+{
+    return x86_cpuid_signature(cpu->base.family, cpu->base.model, cpu->base.stepping);
+}
+
+static void add_model_leaf(Builder *b, GArray *out, uint32_t function)
+{
+    const X86Cpu *cpu = b->cpu;
+    X86CpuidEntry e = { .function = function };
+
+    switch (function) {
+    case 1:
+        e.eax = model_signature(cpu);
+        e.ebx = 8 << 8;         /* CLFLUSH flushes 64 bytes */
+        break;
+    case 2:
+        if (!b->caches) {
+            add_host_leaf(b, out, function);
+            return;
+        }
+        if (!b->amd) {
+            e.eax = 1;
+            e.ecx = cpu->l3_cache ? b->caches->leaf_2_ecx : 0;
+            e.edx = b->caches->leaf_2_edx;
+        }
+        break;
+    case 4:
+        if (!b->caches) {
+            add_host_leaf(b, out, function);
+        } else if (!b->amd) {
+            add_cache_leaves(b, out, function);
+        }
+        return;
+    case 5:
+        if (x86_has_feature(cpu, X86_FEATURE_1_ECX, 3)) {
+            add_host_leaf(b, out, function);
+        }
+        return;
+    case 7:
+        e.indexed = true;
+        e.eax = cpu->features[X86_FEATURE_7_1_EAX] != 0;
+        g_array_append_val(out, e);
+        if (e.eax) {
+            e.index = 1;
+            g_array_append_val(out, e);
+        }
+        return;
+    case 0xa:
+    case 0xd:
+    case 0x14:
+        add_host_leaf(b, out, function);
+        return;
+    }
+    g_array_append_val(out, e);
+}
+
+static void set_amd_caches(const Builder *b, X86CpuidEntry *e)
+{
+    if (e->function == 0x80000005) {
+        e->eax = e->ebx = 0x01ff01ff;   /* TLBs: 255 entries, fully associative */
+        e->ecx = b->caches->amd_l1d;
+        e->edx = b->caches->amd_l1i;
+    } else {
+        e->ebx = 0x42004200;    /* 512 entries, 4-way */
+        e->ecx = b->caches->amd_l2;
+        e->edx = b->cpu->l3_cache ? b->caches->amd_l3 : 0;
+    }
+}
+
+static void add_model_extended_leaf(Builder *b, GArray *out, uint32_t function)
+{
+    const X86Cpu *cpu = b->cpu;
+    X86CpuidEntry e = { .function = function };
+
+    switch (function) {
+    case 0x80000001:
+        e.eax = model_signature(cpu);
+        break;
+    case 0x80000005:
+    case 0x80000006:
+        if (!b->caches) {
+            add_host_leaf(b, out, function);
+            return;
+        }
+        set_amd_caches(b, &e);
+        break;
+    case 0x80000008:
+        e.eax = (x86_has_feature(cpu, X86_FEATURE_7_0_ECX, 16) ? 57 : 48) << 8;    /* la57 */
+        break;
+    case 0x8000000a:
+        e.eax = 1;              /* SVM revision */
+        e.ebx = 16;             /* ASIDs */
+        break;
+    case 0x8000001d:
+        if (!b->caches) {
+            add_host_leaf(b, out, function);
+        } else if (x86_has_feature(cpu, X86_FEATURE_80000001_ECX, 22)) {
+            add_cache_leaves(b, out, function);
+        }
+        return;
+    }
+    g_array_append_val(out, e);
+}
+
+/* What the model shows, before features, topology and the like are filled in. */
+static GArray *model_leaves(Builder *b)
+{
+    GArray *out = g_array_new(FALSE, FALSE, sizeof(X86CpuidEntry));
+    uint32_t level = x86_cpu_level(b->cpu), xlevel = x86_cpu_xlevel(b->cpu);
+
+    for (uint32_t f = 0; f <= MIN(level, 0x20u); f++) {
+        add_model_leaf(b, out, f);
+    }
+    add_host_leaf(b, out, 0x40000000);
+    add_host_leaf(b, out, 0x40000001);
+    for (uint32_t f = 0x80000000; f <= MIN(xlevel, 0x80000020u); f++) {
+        add_model_extended_leaf(b, out, f);
+    }
+    return out;
+}
+
+static void adapt_all(Builder *b, const X86CpuidEntry *list, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        X86CpuidEntry e = list[i];
+        if (adapt(b, &e)) {
+            add(b, &e);
+        }
+    }
+}
+
 void x86_cpuid_build(X86Cpu *cpu, const CpuTopology *t, const X86CpuidEntry *host, unsigned count)
 {
     Builder b = { .cpu = cpu, .t = t, .host = host, .host_count = count };
 
     b.threads_per_die = MAX(t->threads, 1u) * MAX(t->cores, 1u) * MAX(t->clusters, 1u);
     b.threads_per_socket = b.threads_per_die * MAX(t->dies, 1u);
+    x86_cpu_vendor(cpu, host, count, b.vendor);
+    b.amd = strcmp(b.vendor, "AuthenticAMD") == 0;
+    b.caches = cpu->host_cache_info ? NULL : cpu->base.caches;
     cpu->cpuid_count = 0;
-    for (unsigned i = 0; i < count; i++) {
-        X86CpuidEntry e = host[i];
-        if (adapt(&b, &e)) {
-            add(&b, &e);
-        }
+    if (cpu->is_host) {
+        adapt_all(&b, host, count);
+    } else {
+        g_autoptr(GArray) own = model_leaves(&b);
+
+        adapt_all(&b, (const X86CpuidEntry *)own->data, own->len);
+    }
+    if (cpu->kvm && cpu->tsc_frequency) {
+        add(&b, &(X86CpuidEntry){
+            .function = KVM_FREQUENCIES, .eax = cpu->tsc_frequency / 1000, .ebx = APIC_BUS_KHZ,
+        });
     }
     add_topology(&b);
 }

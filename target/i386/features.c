@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Features of x86 CPUs: the names of CPUID bits as properties, and what a
- * "host" or "max" CPU gets (Intel SDM volume 2A, CPUID; AMD APM volume 3,
- * appendix E; Linux Documentation/virt/kvm/x86/cpuid.rst).
+ * Which features an x86 CPU gets: those of its model, or for "host" and "max"
+ * what the accelerator offers, as properties change them, less what depends on
+ * features that are off, less what this host cannot give (Intel SDM volume 2A,
+ * CPUID, and volume 3D, appendix A; Linux Documentation/virt/kvm/x86/cpuid.rst).
  *
  * Main thread.
  */
@@ -11,207 +12,66 @@
 #include "accel/kvm.h"
 #include "features.h"
 #include "kvm/kvm-x86.h"
-#include "util/cutils.h"
 
-enum { EAX, EBX, ECX, EDX };
-
-const X86FeatureLeaf x86_feature_leaves[X86_FEATURE_WORDS] = {
-    [X86_FEATURE_1_EDX] = { 1, 0, EDX }, [X86_FEATURE_1_ECX] = { 1, 0, ECX },
-    [X86_FEATURE_7_0_EBX] = { 7, 0, EBX }, [X86_FEATURE_7_0_ECX] = { 7, 0, ECX },
-    [X86_FEATURE_7_0_EDX] = { 7, 0, EDX }, [X86_FEATURE_7_1_EAX] = { 7, 1, EAX },
-    [X86_FEATURE_80000001_EDX] = { 0x80000001, 0, EDX },
-    [X86_FEATURE_80000001_ECX] = { 0x80000001, 0, ECX },
-    [X86_FEATURE_80000007_EDX] = { 0x80000007, 0, EDX },
-    [X86_FEATURE_80000008_EBX] = { 0x80000008, 0, EBX },
-    [X86_FEATURE_8000000A_EDX] = { 0x8000000a, 0, EDX },
-    [X86_FEATURE_KVM_EAX] = { 0x40000001, 0, EAX }, [X86_FEATURE_KVM_EDX] = { 0x40000001, 0, EDX },
-    [X86_FEATURE_D_1_EAX] = { 0xd, 1, EAX }, [X86_FEATURE_6_EAX] = { 6, 0, EAX },
-};
+#define ALL UINT64_MAX
 
 /* Not part of "all that the host has": they change what the guest relies on. */
-static const uint32_t not_by_default[X86_FEATURE_WORDS] = {
+static const uint64_t not_by_default[X86_FEATURE_WORDS] = {
+    [X86_FEATURE_1_EDX] = BIT(28),              /* ht: follows from the topology */
     [X86_FEATURE_KVM_EAX] = BIT(15),            /* needs interrupt controllers in user space */
     [X86_FEATURE_KVM_EDX] = BIT(0),             /* a promise about the host's scheduling */
 };
 
 /* A guest with these cannot be moved to another host. */
-static const uint32_t not_migratable[X86_FEATURE_WORDS] = {
+static const uint64_t not_migratable[X86_FEATURE_WORDS] = {
     [X86_FEATURE_80000007_EDX] = BIT(8),        /* invtsc */
 };
 
-/* ---- properties ---- */
-
-/* kvmclock has an old and a new MSR interface, with a bit each. */
-static uint64_t property_bits(const ObjectProperty *p)
-{
-    uint64_t bits = BIT(p->bit);
-
-    return p->offset == X86_FEATURE_KVM_EAX && p->bit == 3 ? bits | BIT(0) : bits;
-}
-
-static bool feature_get(Object *obj, const ObjectProperty *p, JsonValue **value, Error **errp)
-{
-    const X86Cpu *cpu = X86_CPU(obj);
-
-    *value = json_bool(cpu->features[p->offset] & BIT(p->bit));
-    return true;
-}
-
-static bool feature_set(Object *obj, const ObjectProperty *p, const JsonValue *value, Error **errp)
-{
-    X86Cpu *cpu = X86_CPU(obj);
-    uint64_t bits = property_bits(p);
-    bool on;
-
-    if (json_is_keyval(value)) {
-        if (!parse_bool(p->name, json_get_string(value), &on, errp)) {
-            return false;
-        }
-    } else if (!json_get_bool(value, &on)) {
-        error_setg(errp, "Invalid parameter type for '%s', expected: boolean", p->name);
-        return false;
-    }
-    cpu->user_features[p->offset] |= bits;
-    if (on) {
-        cpu->features[p->offset] |= bits;
-    } else {
-        cpu->features[p->offset] &= ~bits;
-    }
-    return true;
-}
-
-static const PropertyKind feature_kind = { .type_name = "bool", .get = feature_get, .set = feature_set };
-
-/* The offset is the word's number. */
-#define FEATURE(n, w, b) \
-    { .name = (n), .kind = &feature_kind, .offset = X86_FEATURE_##w, .bit = (b) }
-#define ALIAS(n, w, b) \
-    { .name = (n), .kind = &feature_kind, .offset = X86_FEATURE_##w, .bit = (b), .flags = PROP_HIDDEN }
-
-const ObjectProperty x86_feature_properties[] = {
-    FEATURE("fpu", 1_EDX, 0), FEATURE("vme", 1_EDX, 1), FEATURE("de", 1_EDX, 2),
-    FEATURE("pse", 1_EDX, 3), FEATURE("tsc", 1_EDX, 4), FEATURE("msr", 1_EDX, 5),
-    FEATURE("pae", 1_EDX, 6), FEATURE("mce", 1_EDX, 7), FEATURE("cx8", 1_EDX, 8),
-    FEATURE("apic", 1_EDX, 9), FEATURE("sep", 1_EDX, 11), FEATURE("mtrr", 1_EDX, 12),
-    FEATURE("pge", 1_EDX, 13), FEATURE("mca", 1_EDX, 14), FEATURE("cmov", 1_EDX, 15),
-    FEATURE("pat", 1_EDX, 16), FEATURE("pse36", 1_EDX, 17), FEATURE("pn", 1_EDX, 18),
-    FEATURE("clflush", 1_EDX, 19), FEATURE("ds", 1_EDX, 21), FEATURE("acpi", 1_EDX, 22),
-    FEATURE("mmx", 1_EDX, 23), FEATURE("fxsr", 1_EDX, 24), FEATURE("sse", 1_EDX, 25),
-    FEATURE("sse2", 1_EDX, 26), FEATURE("ss", 1_EDX, 27), FEATURE("ht", 1_EDX, 28),
-    FEATURE("tm", 1_EDX, 29), FEATURE("ia64", 1_EDX, 30), FEATURE("pbe", 1_EDX, 31),
-    FEATURE("pni", 1_ECX, 0), FEATURE("pclmulqdq", 1_ECX, 1), FEATURE("dtes64", 1_ECX, 2),
-    FEATURE("monitor", 1_ECX, 3), FEATURE("ds-cpl", 1_ECX, 4), FEATURE("vmx", 1_ECX, 5),
-    FEATURE("smx", 1_ECX, 6), FEATURE("est", 1_ECX, 7), FEATURE("tm2", 1_ECX, 8),
-    FEATURE("ssse3", 1_ECX, 9), FEATURE("cid", 1_ECX, 10), FEATURE("fma", 1_ECX, 12),
-    FEATURE("cx16", 1_ECX, 13), FEATURE("xtpr", 1_ECX, 14), FEATURE("pdcm", 1_ECX, 15),
-    FEATURE("pcid", 1_ECX, 17), FEATURE("dca", 1_ECX, 18), FEATURE("sse4.1", 1_ECX, 19),
-    FEATURE("sse4.2", 1_ECX, 20), FEATURE("x2apic", 1_ECX, 21), FEATURE("movbe", 1_ECX, 22),
-    FEATURE("popcnt", 1_ECX, 23), FEATURE("tsc-deadline", 1_ECX, 24), FEATURE("aes", 1_ECX, 25),
-    FEATURE("xsave", 1_ECX, 26), FEATURE("avx", 1_ECX, 28), FEATURE("f16c", 1_ECX, 29),
-    FEATURE("rdrand", 1_ECX, 30), FEATURE("hypervisor", 1_ECX, 31),
-    FEATURE("fsgsbase", 7_0_EBX, 0), FEATURE("tsc-adjust", 7_0_EBX, 1),
-    FEATURE("sgx", 7_0_EBX, 2), FEATURE("bmi1", 7_0_EBX, 3), FEATURE("hle", 7_0_EBX, 4),
-    FEATURE("avx2", 7_0_EBX, 5), FEATURE("smep", 7_0_EBX, 7), FEATURE("bmi2", 7_0_EBX, 8),
-    FEATURE("erms", 7_0_EBX, 9), FEATURE("invpcid", 7_0_EBX, 10), FEATURE("rtm", 7_0_EBX, 11),
-    FEATURE("mpx", 7_0_EBX, 14), FEATURE("avx512f", 7_0_EBX, 16),
-    FEATURE("avx512dq", 7_0_EBX, 17), FEATURE("rdseed", 7_0_EBX, 18),
-    FEATURE("adx", 7_0_EBX, 19), FEATURE("smap", 7_0_EBX, 20),
-    FEATURE("avx512ifma", 7_0_EBX, 21), FEATURE("pcommit", 7_0_EBX, 22),
-    FEATURE("clflushopt", 7_0_EBX, 23), FEATURE("clwb", 7_0_EBX, 24),
-    FEATURE("intel-pt", 7_0_EBX, 25), FEATURE("avx512pf", 7_0_EBX, 26),
-    FEATURE("avx512er", 7_0_EBX, 27), FEATURE("avx512cd", 7_0_EBX, 28),
-    FEATURE("sha-ni", 7_0_EBX, 29), FEATURE("avx512bw", 7_0_EBX, 30),
-    FEATURE("avx512vl", 7_0_EBX, 31),
-    FEATURE("avx512vbmi", 7_0_ECX, 1), FEATURE("umip", 7_0_ECX, 2), FEATURE("pku", 7_0_ECX, 3),
-    FEATURE("waitpkg", 7_0_ECX, 5), FEATURE("avx512vbmi2", 7_0_ECX, 6),
-    FEATURE("gfni", 7_0_ECX, 8), FEATURE("vaes", 7_0_ECX, 9),
-    FEATURE("vpclmulqdq", 7_0_ECX, 10), FEATURE("avx512vnni", 7_0_ECX, 11),
-    FEATURE("avx512bitalg", 7_0_ECX, 12), FEATURE("avx512-vpopcntdq", 7_0_ECX, 14),
-    FEATURE("la57", 7_0_ECX, 16), FEATURE("rdpid", 7_0_ECX, 22),
-    FEATURE("bus-lock-detect", 7_0_ECX, 24), FEATURE("cldemote", 7_0_ECX, 25),
-    FEATURE("movdiri", 7_0_ECX, 27), FEATURE("movdir64b", 7_0_ECX, 28),
-    FEATURE("sgxlc", 7_0_ECX, 30), FEATURE("pks", 7_0_ECX, 31),
-    FEATURE("avx512-4vnniw", 7_0_EDX, 2), FEATURE("avx512-4fmaps", 7_0_EDX, 3),
-    FEATURE("fsrm", 7_0_EDX, 4), FEATURE("avx512-vp2intersect", 7_0_EDX, 8),
-    FEATURE("md-clear", 7_0_EDX, 10), FEATURE("serialize", 7_0_EDX, 14),
-    FEATURE("tsx-ldtrk", 7_0_EDX, 16), FEATURE("arch-lbr", 7_0_EDX, 19),
-    FEATURE("amx-bf16", 7_0_EDX, 22), FEATURE("avx512-fp16", 7_0_EDX, 23),
-    FEATURE("amx-tile", 7_0_EDX, 24), FEATURE("amx-int8", 7_0_EDX, 25),
-    FEATURE("spec-ctrl", 7_0_EDX, 26), FEATURE("stibp", 7_0_EDX, 27),
-    FEATURE("arch-capabilities", 7_0_EDX, 29), FEATURE("core-capability", 7_0_EDX, 30),
-    FEATURE("ssbd", 7_0_EDX, 31),
-    FEATURE("avx-vnni", 7_1_EAX, 4), FEATURE("avx512-bf16", 7_1_EAX, 5),
-    FEATURE("syscall", 80000001_EDX, 11), FEATURE("nx", 80000001_EDX, 20),
-    FEATURE("mmxext", 80000001_EDX, 22), FEATURE("fxsr-opt", 80000001_EDX, 25),
-    FEATURE("pdpe1gb", 80000001_EDX, 26), FEATURE("rdtscp", 80000001_EDX, 27),
-    FEATURE("lm", 80000001_EDX, 29), FEATURE("3dnowext", 80000001_EDX, 30),
-    FEATURE("3dnow", 80000001_EDX, 31),
-    FEATURE("lahf-lm", 80000001_ECX, 0), FEATURE("cmp-legacy", 80000001_ECX, 1),
-    FEATURE("svm", 80000001_ECX, 2), FEATURE("extapic", 80000001_ECX, 3),
-    FEATURE("cr8legacy", 80000001_ECX, 4), FEATURE("abm", 80000001_ECX, 5),
-    FEATURE("sse4a", 80000001_ECX, 6), FEATURE("misalignsse", 80000001_ECX, 7),
-    FEATURE("3dnowprefetch", 80000001_ECX, 8), FEATURE("osvw", 80000001_ECX, 9),
-    FEATURE("ibs", 80000001_ECX, 10), FEATURE("xop", 80000001_ECX, 11),
-    FEATURE("skinit", 80000001_ECX, 12), FEATURE("wdt", 80000001_ECX, 13),
-    FEATURE("lwp", 80000001_ECX, 15), FEATURE("fma4", 80000001_ECX, 16),
-    FEATURE("tce", 80000001_ECX, 17), FEATURE("nodeid-msr", 80000001_ECX, 19),
-    FEATURE("tbm", 80000001_ECX, 21), FEATURE("topoext", 80000001_ECX, 22),
-    FEATURE("perfctr-core", 80000001_ECX, 23), FEATURE("perfctr-nb", 80000001_ECX, 24),
-    FEATURE("invtsc", 80000007_EDX, 8),
-    FEATURE("clzero", 80000008_EBX, 0), FEATURE("xsaveerptr", 80000008_EBX, 2),
-    FEATURE("wbnoinvd", 80000008_EBX, 9), FEATURE("ibpb", 80000008_EBX, 12),
-    FEATURE("ibrs", 80000008_EBX, 14), FEATURE("amd-stibp", 80000008_EBX, 15),
-    FEATURE("amd-ssbd", 80000008_EBX, 24), FEATURE("virt-ssbd", 80000008_EBX, 25),
-    FEATURE("amd-no-ssb", 80000008_EBX, 26),
-    FEATURE("npt", 8000000A_EDX, 0), FEATURE("lbrv", 8000000A_EDX, 1),
-    FEATURE("svm-lock", 8000000A_EDX, 2), FEATURE("nrip-save", 8000000A_EDX, 3),
-    FEATURE("tsc-scale", 8000000A_EDX, 4), FEATURE("vmcb-clean", 8000000A_EDX, 5),
-    FEATURE("flushbyasid", 8000000A_EDX, 6), FEATURE("decodeassists", 8000000A_EDX, 7),
-    FEATURE("pause-filter", 8000000A_EDX, 10), FEATURE("pfthreshold", 8000000A_EDX, 12),
-    FEATURE("avic", 8000000A_EDX, 13), FEATURE("v-vmsave-vmload", 8000000A_EDX, 15),
-    FEATURE("vgif", 8000000A_EDX, 16), FEATURE("svme-addr-chk", 8000000A_EDX, 28),
-    FEATURE("kvmclock", KVM_EAX, 3), FEATURE("kvm-nopiodelay", KVM_EAX, 1),
-    FEATURE("kvm-mmu", KVM_EAX, 2), FEATURE("kvm-asyncpf", KVM_EAX, 4),
-    FEATURE("kvm-steal-time", KVM_EAX, 5), FEATURE("kvm-pv-eoi", KVM_EAX, 6),
-    FEATURE("kvm-pv-unhalt", KVM_EAX, 7), FEATURE("kvm-pv-tlb-flush", KVM_EAX, 9),
-    FEATURE("kvm-pv-ipi", KVM_EAX, 11), FEATURE("kvm-poll-control", KVM_EAX, 12),
-    FEATURE("kvm-pv-sched-yield", KVM_EAX, 13), FEATURE("kvm-asyncpf-int", KVM_EAX, 14),
-    FEATURE("kvm-msi-ext-dest-id", KVM_EAX, 15), FEATURE("kvmclock-stable-bit", KVM_EAX, 24),
-    FEATURE("kvm-hint-dedicated", KVM_EDX, 0),
-    FEATURE("xsaveopt", D_1_EAX, 0), FEATURE("xsavec", D_1_EAX, 1),
-    FEATURE("xgetbv1", D_1_EAX, 2), FEATURE("xsaves", D_1_EAX, 3), FEATURE("xfd", D_1_EAX, 4),
-    FEATURE("arat", 6_EAX, 2),
-    /* Other spellings. */
-    ALIAS("sse3", 1_ECX, 0), ALIAS("pclmuldq", 1_ECX, 1), ALIAS("ds_cpl", 1_ECX, 4),
-    ALIAS("sse4-1", 1_ECX, 19), ALIAS("sse4_1", 1_ECX, 19), ALIAS("sse4-2", 1_ECX, 20),
-    ALIAS("sse4_2", 1_ECX, 20),
-    ALIAS("tsc_adjust", 7_0_EBX, 1),
-    ALIAS("xd", 80000001_EDX, 20), ALIAS("ffxsr", 80000001_EDX, 25),
-    ALIAS("fxsr_opt", 80000001_EDX, 25), ALIAS("i64", 80000001_EDX, 29),
-    ALIAS("lahf_lm", 80000001_ECX, 0), ALIAS("cmp_legacy", 80000001_ECX, 1),
-    ALIAS("nodeid_msr", 80000001_ECX, 19), ALIAS("perfctr_core", 80000001_ECX, 23),
-    ALIAS("perfctr_nb", 80000001_ECX, 24),
-    ALIAS("svm_lock", 8000000A_EDX, 2), ALIAS("nrip_save", 8000000A_EDX, 3),
-    ALIAS("tsc_scale", 8000000A_EDX, 4), ALIAS("vmcb_clean", 8000000A_EDX, 5),
-    ALIAS("pause_filter", 8000000A_EDX, 10),
-    ALIAS("kvm_nopiodelay", KVM_EAX, 1), ALIAS("kvm_mmu", KVM_EAX, 2),
-    ALIAS("kvm_asyncpf", KVM_EAX, 4), ALIAS("kvm_steal_time", KVM_EAX, 5),
-    ALIAS("kvm_pv_eoi", KVM_EAX, 6), ALIAS("kvm_pv_unhalt", KVM_EAX, 7),
-    ALIAS("kvm_poll_control", KVM_EAX, 12), ALIAS("kvm_asyncpf_int", KVM_EAX, 14),
-    PROP_END
+/* What every named model gets on KVM, and what it does not get although the processor has it. */
+static const uint64_t kvm_on[X86_FEATURE_WORDS] = {
+    /* kvmclock, no I/O delay, asynchronous page faults, steal time, EOI, stable clock */
+    [X86_FEATURE_KVM_EAX] = BIT(0) | BIT(3) | BIT(1) | BIT(4) | BIT(5) | BIT(6) | BIT(24),
+    [X86_FEATURE_1_ECX] = BIT(21),              /* x2apic */
+};
+static const uint64_t kvm_off[X86_FEATURE_WORDS] = {
+    [X86_FEATURE_1_ECX] = BIT(3),               /* monitor */
+    [X86_FEATURE_1_EDX] = BIT(22),              /* acpi: thermal throttling */
+    [X86_FEATURE_80000001_ECX] = BIT(2),        /* svm */
 };
 
-const char *x86_feature_name(X86FeatureWord w, unsigned bit)
-{
-    for (const ObjectProperty *p = x86_feature_properties; p->name; p++) {
-        if (p->offset == w && (property_bits(p) & BIT(bit))) {
-            return p->name;
-        }
-    }
-    return NULL;
-}
-
-/* ---- what a CPU gets ---- */
+/* Features that mean nothing without another one. Order matters: what depends may be depended on. */
+static const struct {
+    X86FeatureWord from;
+    uint8_t from_bit;
+    X86FeatureWord to;
+    uint64_t bits;
+} dependencies[] = {
+    { X86_FEATURE_7_0_EDX, 29, X86_FEATURE_ARCH_CAPABILITIES, ALL },
+    { X86_FEATURE_7_0_EDX, 30, X86_FEATURE_CORE_CAPABILITY, ALL },
+    { X86_FEATURE_1_ECX, 15, X86_FEATURE_PERF_CAPABILITIES, ALL },
+    { X86_FEATURE_7_0_EBX, 25, X86_FEATURE_14_0_ECX, ALL },
+    { X86_FEATURE_80000001_ECX, 2, X86_FEATURE_8000000A_EDX, ALL },
+    { X86_FEATURE_1_ECX, 5, X86_FEATURE_VMX_BASIC, ALL },
+    { X86_FEATURE_1_ECX, 5, X86_FEATURE_VMX_PIN, ALL },
+    { X86_FEATURE_1_ECX, 5, X86_FEATURE_VMX_PROC, ALL },
+    { X86_FEATURE_1_ECX, 5, X86_FEATURE_VMX_EXIT, ALL },
+    { X86_FEATURE_1_ECX, 5, X86_FEATURE_VMX_ENTRY, ALL },
+    { X86_FEATURE_1_ECX, 5, X86_FEATURE_VMX_MISC, ALL },
+    { X86_FEATURE_VMX_PROC, 31, X86_FEATURE_VMX_PROC2, ALL },
+    { X86_FEATURE_80000001_EDX, 27, X86_FEATURE_VMX_PROC2, BIT(3) },    /* rdtscp */
+    { X86_FEATURE_1_ECX, 30, X86_FEATURE_VMX_PROC2, BIT(11) },          /* rdrand */
+    { X86_FEATURE_7_0_EBX, 10, X86_FEATURE_VMX_PROC2, BIT(12) },        /* invpcid */
+    { X86_FEATURE_7_0_EBX, 18, X86_FEATURE_VMX_PROC2, BIT(16) },        /* rdseed */
+    { X86_FEATURE_D_1_EAX, 3, X86_FEATURE_VMX_PROC2, BIT(20) },         /* xsaves */
+    { X86_FEATURE_VMX_PROC2, 1, X86_FEATURE_VMX_PROC2, BIT(7) },        /* EPT: unrestricted guest */
+    { X86_FEATURE_VMX_PROC2, 1, X86_FEATURE_VMX_EPT_VPID, UINT32_MAX },
+    { X86_FEATURE_VMX_PROC2, 5, X86_FEATURE_VMX_EPT_VPID, ALL << 32 },
+    { X86_FEATURE_VMX_PROC2, 5, X86_FEATURE_VMX_EPT_VPID, BIT(41) },
+    { X86_FEATURE_VMX_PROC2, 13, X86_FEATURE_VMX_VMFUNC, ALL },
+    { X86_FEATURE_80000001_EDX, 29, X86_FEATURE_VMX_ENTRY, BIT(9) },    /* lm */
+    { X86_FEATURE_7_0_EBX, 14, X86_FEATURE_VMX_ENTRY, BIT(16) },        /* mpx */
+    { X86_FEATURE_7_0_EBX, 14, X86_FEATURE_VMX_EXIT, BIT(23) },
+};
 
 bool x86_on_kvm(void)
 {
@@ -222,51 +82,100 @@ bool x86_on_kvm(void)
 #endif
 }
 
-uint32_t x86_supported_features(X86FeatureWord w)
+uint64_t x86_supported_features(X86FeatureWord w)
 {
-    return x86_on_kvm() ? kvm_x86_supported_features(w) : UINT32_MAX;
+    return x86_on_kvm() ? kvm_x86_supported_features(w) : ALL;
 }
 
-static void add_filtered(GString *out, X86FeatureWord w, uint32_t bits)
+static void take_all(X86Cpu *cpu, X86FeatureWord w)
+{
+    uint64_t all = x86_on_kvm() ? x86_supported_features(w) & ~not_by_default[w] : 0;
+
+    if (cpu->migratable) {
+        all &= ~not_migratable[w];
+    }
+    cpu->features[w] |= all & ~cpu->user_features[w];
+}
+
+void x86_cpu_expand_features(X86Cpu *cpu)
+{
+    bool named = !cpu->is_host && cpu->base.level, on_kvm = x86_on_kvm();
+
+    for (X86FeatureWord w = 0; w < X86_FEATURE_WORDS; w++) {
+        if (cpu->is_host) {
+            take_all(cpu, w);
+        } else if (named && on_kvm) {
+            cpu->features[w] |= kvm_on[w] & ~cpu->user_features[w];
+            cpu->features[w] &= ~(kvm_off[w] & ~cpu->user_features[w]);
+        }
+    }
+    if (!on_kvm || !cpu->kvm) {
+        cpu->features[X86_FEATURE_KVM_EAX] = 0;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(dependencies); i++) {
+        if (!x86_has_feature(cpu, dependencies[i].from, dependencies[i].from_bit)) {
+            cpu->features[dependencies[i].to] &= ~dependencies[i].bits;
+        }
+    }
+}
+
+/* ---- what the host lacks ---- */
+
+static char *describe_bit(X86FeatureWord w, unsigned bit)
 {
     static const char *const regs[] = { "EAX", "EBX", "ECX", "EDX" };
     const X86FeatureLeaf *leaf = &x86_feature_leaves[w];
+    const char *name = x86_feature_name(w, bit);
+    g_autofree char *where = leaf->msr ? g_strdup_printf("MSR(%XH)", leaf->msr)
+                                       : g_strdup_printf("CPUID.%02XH:%s", leaf->function,
+                                                         regs[leaf->reg]);
 
-    for (unsigned bit = 0; bit < 32; bit++) {
-        if (bits & BIT(bit)) {
-            const char *name = x86_feature_name(w, bit);
-            g_string_append_printf(out, "%sCPUID.%02XH:%s%s%s [bit %u]", out->len ? ", " : "",
-                                   leaf->function, regs[leaf->reg], name ? "." : "",
-                                   name ? name : "", bit);
+    return g_strdup_printf("%s%s%s [bit %u]", where, name ? "." : "", name ? name : "", bit);
+}
+
+static void warn_filtered(const X86Cpu *cpu)
+{
+    for (X86FeatureWord w = 0; w < X86_FEATURE_WORDS; w++) {
+        for (unsigned bit = 0; bit < 64; bit++) {
+            if (cpu->filtered[w] & BIT(bit)) {
+                g_autofree char *text = describe_bit(w, bit);
+                warn_report("host doesn't support requested feature: %s", text);
+            }
         }
     }
 }
 
-bool x86_cpu_expand_features(X86Cpu *cpu, Error **errp)
+bool x86_cpu_filter_features(X86Cpu *cpu, Error **errp)
 {
-    g_autoptr(GString) filtered = g_string_new(NULL);
+    bool any = false;
 
     for (X86FeatureWord w = 0; w < X86_FEATURE_WORDS; w++) {
-        uint32_t supported = x86_supported_features(w);
-        uint32_t all = x86_on_kvm() ? supported & ~not_by_default[w] : 0;
-
-        if (cpu->migratable) {
-            all &= ~not_migratable[w];
-        }
-        cpu->features[w] |= all & ~cpu->user_features[w];
-        cpu->filtered[w] = cpu->features[w] & ~(uint64_t)supported;
-        cpu->features[w] &= supported;
-        add_filtered(filtered, w, cpu->filtered[w]);
+        cpu->filtered[w] = cpu->features[w] & ~x86_supported_features(w);
+        cpu->features[w] &= ~cpu->filtered[w];
+        any |= cpu->filtered[w] != 0;
     }
-    if (!filtered->len) {
-        return true;
+    /* One CPU's warnings stand for all. */
+    if (any && (cpu->check || cpu->enforce) && cpu->cpu.index <= 0) {
+        warn_filtered(cpu);
     }
-    if (cpu->enforce) {
-        error_setg(errp, "Host doesn't support requested features: %s", filtered->str);
+    if (any && cpu->enforce) {
+        error_setg(errp, "Host doesn't support requested features");
         return false;
     }
-    if (cpu->check && cpu->cpu.index <= 0) {
-        warn_report("host doesn't support requested feature: %s", filtered->str);
-    }
     return true;
+}
+
+JsonValue *x86_cpu_unavailable(const X86Cpu *cpu)
+{
+    JsonValue *list = json_array();
+
+    for (X86FeatureWord w = 0; w < X86_FEATURE_WORDS; w++) {
+        for (unsigned bit = 0; bit < 64; bit++) {
+            const char *name = cpu->filtered[w] & BIT(bit) ? x86_feature_name(w, bit) : NULL;
+            if (name) {
+                json_array_add_take(list, json_string(name));
+            }
+        }
+    }
+    return list;
 }

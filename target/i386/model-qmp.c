@@ -1,12 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * query-cpu-model-expansion: what "host" or "max" with some properties would
- * be here. Main thread.
+ * QMP commands on CPU models: which there are, what a model with some
+ * properties would be here. Main thread.
  */
 #include "util/osdep.h"
-#include "features.h"
+#include "models.h"
 #include "kvm/kvm-x86.h"
 #include "qapi-commands.h"
+
+/* ---- query-cpu-definitions ---- */
+
+static JsonValue *unavailable_here(const TypeInfo *type)
+{
+    g_autoptr(Object) obj = object_new(type);
+    X86Cpu *cpu = X86_CPU(obj);
+
+    if (type == &x86_host_cpu_type && !x86_on_kvm()) {
+        JsonValue *list = json_array();
+
+        json_array_add_take(list, json_string("kvm"));
+        return list;
+    }
+    cpu->check = false;
+    x86_cpu_expand_features(cpu);
+    x86_cpu_filter_features(cpu, NULL);
+    return x86_cpu_unavailable(cpu);
+}
+
+void x86_cpu_describe_model(const TypeInfo *type, CpuDefinitionInfo *info, JsonValue **unavailable)
+{
+    const X86CpuModelOps *ops = x86_cpu_model_ops(type);
+
+    info->migration_safe = ops != NULL;
+    info->q_static = ops && !ops->model->versions;
+    info->alias_of = x86_cpu_model_alias_of(type);
+    *unavailable = unavailable_here(type);
+}
+
+/* ---- query-cpu-model-expansion ---- */
 
 static const TypeInfo *find_model(const char *name, Error **errp)
 {
@@ -20,80 +51,52 @@ static const TypeInfo *find_model(const char *name, Error **errp)
     return type;
 }
 
-static void add_features(JsonValue *props, const X86Cpu *cpu, bool other_spellings)
-{
-    for (const ObjectProperty *p = x86_feature_properties; p->name; p++) {
-        if (other_spellings || !(p->flags & PROP_HIDDEN)) {
-            json_object_set_bool(props, p->name, x86_has_feature(cpu, p->offset, p->bit));
-        }
-    }
-}
-
 typedef struct AddState {
     X86Cpu *cpu;
     JsonValue *props;
 } AddState;
 
+static void add(AddState *s, const char *name)
+{
+    JsonValue *value = object_property_get(s->cpu, name, NULL);
+
+    if (value) {
+        json_object_set_take(s->props, name, value);
+    }
+}
+
 static void add_property(const TypeInfo *owner, const ObjectProperty *p, void *opaque)
 {
-    AddState *s = opaque;
-    JsonValue *value;
+    /* QOM's own are no settings of a CPU. */
+    if (!(p->flags & (PROP_CLASS_ONLY | PROP_READ_ONLY))) {
+        add(opaque, p->name);
+    }
+}
 
-    if (owner == &x86_cpu_type) {
-        value = object_property_get(s->cpu, p->name, NULL);
-        if (value) {
-            json_object_set_take(s->props, p->name, value);
+/* What makes a model with nothing else set the same CPU: features and identification. */
+static void add_static(AddState *s)
+{
+    static const char *const others[] = {
+        "vendor", "family", "model", "stepping", "model-id", "min-level", "min-xlevel", "lmce",
+    };
+
+    for (const ObjectProperty *p = x86_feature_properties; p->name; p++) {
+        if (!(p->flags & PROP_HIDDEN)) {
+            add(s, p->name);
         }
     }
-}
-
-/* "AuthenticAMD" and the like, in EBX, EDX, ECX. */
-static void add_vendor(JsonValue *props, const X86CpuidEntry *e)
-{
-    char text[13] = { 0 };
-
-    memcpy(text, &e->ebx, 4);
-    memcpy(text + 4, &e->edx, 4);
-    memcpy(text + 8, &e->ecx, 4);
-    json_object_set_string(props, "vendor", text);
-}
-
-static void add_brand(JsonValue *props, const X86Cpu *cpu)
-{
-    char text[49] = { 0 };
-
-    for (uint32_t i = 0; i < 3; i++) {
-        const X86CpuidEntry *e = x86_cpuid_find(cpu->cpuid, cpu->cpuid_count, 0x80000002 + i, 0);
-        if (e) {
-            const uint32_t regs[] = { e->eax, e->ebx, e->ecx, e->edx };
-            memcpy(text + 16 * i, regs, sizeof(regs));
-        }
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+        add(s, others[i]);
     }
-    json_object_set_string(props, "model-id", text);
-}
-
-static void add_identification(JsonValue *props, const X86Cpu *cpu)
-{
-    const X86CpuidEntry *vendor = x86_cpuid_find(cpu->cpuid, cpu->cpuid_count, 0, 0);
-    const X86CpuidEntry *version = x86_cpuid_find(cpu->cpuid, cpu->cpuid_count, 1, 0);
-
-    if (!vendor || !version) {
-        return;
-    }
-    add_vendor(props, vendor);
-    json_object_set_int(props, "family", x86_cpuid_family(version->eax));
-    json_object_set_int(props, "model", x86_cpuid_model(version->eax));
-    json_object_set_int(props, "stepping", version->eax & 0xf);
-    add_brand(props, cpu);
 }
 
 CpuModelExpansionInfo *qmp_query_cpu_model_expansion(const QmpQueryCpuModelExpansionArgs *args,
                                                      Error **errp)
 {
     const TypeInfo *type = find_model(args->model->name, errp);
+    bool full = args->type == CPU_MODEL_EXPANSION_TYPE_FULL;
     g_autoptr(Object) obj = NULL;
-    g_autoptr(JsonValue) props = json_object();
-    X86Cpu *cpu;
+    AddState s = { .props = NULL };
     CpuModelExpansionInfo *info;
 
     if (!type) {
@@ -104,20 +107,20 @@ CpuModelExpansionInfo *qmp_query_cpu_model_expansion(const QmpQueryCpuModelExpan
         return NULL;
     }
     obj = object_new(type);
-    cpu = X86_CPU(obj);
-    cpu->check = false;
-    if ((args->model->props && !object_set_properties(obj, args->model->props, NULL, errp)) ||
-        !x86_cpu_prepare(cpu, errp)) {
+    if (args->model->props && !object_set_properties(obj, args->model->props, NULL, errp)) {
         return NULL;
     }
-    if (args->type == CPU_MODEL_EXPANSION_TYPE_FULL) {
-        type_foreach_property(type, add_property, &(AddState){ cpu, props });
+    s.cpu = X86_CPU(obj);
+    s.props = json_object();
+    x86_cpu_expand_features(s.cpu);
+    if (full) {
+        type_foreach_property(type, add_property, &s);
+    } else {
+        add_static(&s);
     }
-    add_features(props, cpu, args->type == CPU_MODEL_EXPANSION_TYPE_FULL);
-    add_identification(props, cpu);
     info = g_new0(CpuModelExpansionInfo, 1);
     info->model = g_new0(CpuModelInfo, 1);
-    info->model->name = g_strdup(args->model->name);
-    info->model->props = g_steal_pointer(&props);
+    info->model->name = g_strdup(full ? args->model->name : "base");
+    info->model->props = s.props;
     return info;
 }

@@ -4,7 +4,7 @@
  * that a guest gets, from a made-up host.
  */
 #include "util/osdep.h"
-#include "target/i386/features.h"
+#include "target/i386/models.h"
 
 static void test_apic_ids(void)
 {
@@ -55,7 +55,8 @@ static X86Cpu *new_cpu(void)
 {
     X86Cpu *cpu = g_new0(X86Cpu, 1);
 
-    cpu->kvm = cpu->pmu = cpu->host_cache_info = true;
+    cpu->is_host = cpu->kvm = cpu->pmu = cpu->host_cache_info = cpu->l3_cache = true;
+    cpu->level = cpu->xlevel = UINT32_MAX;
     cpu->family = cpu->model = cpu->stepping = -1;
     cpu->phys_bits = 46;
     cpu->apic_id = 5;
@@ -141,11 +142,103 @@ static void test_choices(void)
     free_cpu(cpu);
 }
 
+/* ---- a named model: its own leaves, whatever the host has ---- */
+
+static const X86CacheModel caches = {
+    .leaf = { { 0x121, 0x1c0003f, 0x3f, 1 }, { 0x122, 0x1c0003f, 0x3f, 1 },
+              { 0x143, 0x3c0003f, 0xfff, 1 }, { 0x163, 0x3c0003f, 0x3fff, 6 } },
+    .leaf_2_ecx = 0x4d, .leaf_2_edx = 0x2c307d,
+    .amd_l1d = 0x40020140, .amd_l1i = 0x40020140, .amd_l2 = 0x02008140, .amd_l3 = 0x808140,
+};
+
+static X86Cpu *new_model(const char *vendor)
+{
+    X86Cpu *cpu = new_cpu();
+
+    cpu->is_host = cpu->host_cache_info = cpu->pmu = false;
+    cpu->base = (X86CpuBase){
+        .vendor = vendor, .model_id = "A model", .family = 0x19, .model = 0x61, .stepping = 4,
+        .level = 0xd, .xlevel = 0x8000001e, .caches = &caches,
+    };
+    cpu->vendor = (char *)vendor;
+    cpu->features[X86_FEATURE_80000001_ECX] = BIT(22);
+    cpu->features[X86_FEATURE_80000001_EDX] = BIT(29);
+    return cpu;
+}
+
+static void test_model(void)
+{
+    CpuTopology t = { .cpus = 8, .max_cpus = 8, .sockets = 1, .dies = 1, .clusters = 1, .cores = 4, .threads = 2 };
+    X86Cpu *cpu = new_model("AuthenticAMD");
+
+    cpu->features[X86_FEATURE_1_EDX] |= BIT(8);
+    x86_cpuid_build(cpu, &t, host, ARRAY_SIZE(host));
+    g_assert_cmpuint(leaf(cpu, 0, 0)->eax, ==, 0xd);
+    g_assert_cmphex(leaf(cpu, 1, 0)->eax, ==, 0x00a60f14);
+    g_assert_cmphex(leaf(cpu, 1, 0)->ebx, ==, 0x05080800);
+    g_assert_cmphex(leaf(cpu, 0x80000000, 0)->eax, ==, 0x8000001e);
+    g_assert_cmphex(leaf(cpu, 0x80000001, 0)->eax, ==, 0x00a60f14);
+    /* On AMD these bits are there twice. */
+    g_assert_cmphex(leaf(cpu, 0x80000001, 0)->edx, ==, BIT(29) | BIT(8) | BIT(0));
+    g_assert_cmpint(memcmp(&leaf(cpu, 0x80000002, 0)->eax, "A model", 8), ==, 0);
+    /* AMD's caches are in leaves of their own. */
+    g_assert_null(leaf(cpu, 4, 0));
+    g_assert_cmphex(leaf(cpu, 2, 0)->edx, ==, 0);
+    g_assert_cmphex(leaf(cpu, 0x80000006, 0)->edx, ==, 0x808140);
+    g_assert_cmphex(leaf(cpu, 0x8000001d, 0)->eax, ==, 0x4121);
+    g_assert_cmphex(leaf(cpu, 0x8000001d, 3)->eax, ==, 0x1c163);
+    g_assert_cmphex(leaf(cpu, 0x8000001e, 0)->ebx, ==, 0x102);  /* core 2, two threads a core */
+    g_assert_cmphex(leaf(cpu, 0x80000008, 0)->eax, ==, 0x302e);
+    g_assert_cmphex(leaf(cpu, 0x80000008, 0)->ecx, ==, 0x3007);
+    g_assert_null(leaf(cpu, 0x8000000a, 0));
+    g_assert_null(leaf(cpu, 0xa, 0));
+    g_assert_cmphex(leaf(cpu, 0xd, 0)->eax, ==, 7);
+    g_assert_cmphex(leaf(cpu, 0x40000000, 0)->eax, ==, 0x40000001);
+    free_cpu(cpu);
+}
+
+static void test_model_choices(void)
+{
+    CpuTopology t = { .cpus = 8, .max_cpus = 8, .sockets = 1, .dies = 2, .clusters = 1, .cores = 2, .threads = 2 };
+    X86Cpu *cpu = new_model("GenuineIntel");
+
+    cpu->l3_cache = false;
+    cpu->tsc_frequency = 2000000000;
+    cpu->features[X86_FEATURE_7_0_EBX] |= BIT(25);      /* intel-pt needs a higher leaf */
+    cpu->features[X86_FEATURE_7_1_EAX] = BIT(4);
+    x86_cpuid_build(cpu, &t, host, ARRAY_SIZE(host));
+    g_assert_cmpuint(leaf(cpu, 0, 0)->eax, ==, 0x1f);   /* and dies a higher one still */
+    g_assert_cmphex(leaf(cpu, 2, 0)->ecx, ==, 0);
+    g_assert_cmphex(leaf(cpu, 2, 0)->edx, ==, 0x2c307d);
+    g_assert_cmphex(leaf(cpu, 4, 2)->eax, ==, 3 << 26 | 0x4143);
+    g_assert_cmphex(leaf(cpu, 4, 3)->eax, ==, 0);
+    g_assert_cmphex(leaf(cpu, 0x80000006, 0)->edx, ==, 0);
+    g_assert_cmphex(leaf(cpu, 0x80000001, 0)->edx, ==, BIT(29));
+    g_assert_cmpuint(leaf(cpu, 7, 0)->eax, ==, 1);
+    g_assert_cmphex(leaf(cpu, 7, 1)->eax, ==, BIT(4));
+    g_assert_cmphex(leaf(cpu, 0x40000000, 0)->eax, ==, 0x40000010);
+    g_assert_cmpuint(leaf(cpu, 0x40000010, 0)->eax, ==, 2000000);
+    /* CPU 5: second die, core 0, thread 1. */
+    g_assert_cmphex(leaf(cpu, 0x8000001e, 0)->ebx, ==, 0x102);
+    g_assert_cmphex(leaf(cpu, 0x8000001e, 0)->ecx, ==, 0x101);
+    free_cpu(cpu);
+    /* A low level hides what lies above it. */
+    cpu = new_model("GenuineIntel");
+    cpu->level = 4;
+    t.dies = 1;
+    x86_cpuid_build(cpu, &t, host, ARRAY_SIZE(host));
+    g_assert_cmpuint(leaf(cpu, 0, 0)->eax, ==, 4);
+    g_assert_null(leaf(cpu, 7, 0));
+    free_cpu(cpu);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/x86-cpuid/apic-ids", test_apic_ids);
     g_test_add_func("/x86-cpuid/leaves", test_leaves);
     g_test_add_func("/x86-cpuid/choices", test_choices);
+    g_test_add_func("/x86-cpuid/model", test_model);
+    g_test_add_func("/x86-cpuid/model-choices", test_model_choices);
     return g_test_run();
 }

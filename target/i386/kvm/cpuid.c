@@ -3,6 +3,7 @@
  * CPUID between KVM and the CPU objects. Main thread; setting on the vCPU's.
  */
 #include "util/osdep.h"
+#include <cpuid.h>
 #include "accel/kvm/kvm-int.h"
 #include "../features.h"
 #include "kvm-x86.h"
@@ -32,6 +33,29 @@ static struct kvm_cpuid2 *get_supported(void)
     return NULL;
 }
 
+/* KVM need not list the name that the processor has; it is harmless and users expect it. */
+static void add_brand(void)
+{
+    for (uint32_t f = 0x80000002; f <= 0x80000004; f++) {
+        X86CpuidEntry e = { .function = f }, *have = NULL;
+
+        for (unsigned i = 0; i < supported_count; i++) {
+            have = supported[i].function == f ? &supported[i] : have;
+        }
+        if (have && (have->eax | have->ebx | have->ecx | have->edx)) {
+            continue;
+        }
+        if (!__get_cpuid(f, &e.eax, &e.ebx, &e.ecx, &e.edx)) {
+            return;
+        }
+        if (!have) {
+            supported = g_renew(X86CpuidEntry, supported, supported_count + 1);
+            have = &supported[supported_count++];
+        }
+        *have = e;
+    }
+}
+
 const X86CpuidEntry *kvm_x86_supported_cpuid(unsigned *count)
 {
     g_autofree struct kvm_cpuid2 *c = supported ? NULL : get_supported();
@@ -48,12 +72,13 @@ const X86CpuidEntry *kvm_x86_supported_cpuid(unsigned *count)
                 .eax = e->eax, .ebx = e->ebx, .ecx = e->ecx, .edx = e->edx,
             };
         }
+        add_brand();
     }
     *count = supported_count;
     return supported;
 }
 
-uint32_t kvm_x86_supported_features(X86FeatureWord w)
+static uint32_t supported_leaf(X86FeatureWord w)
 {
     const X86FeatureLeaf *leaf = &x86_feature_leaves[w];
     unsigned count;
@@ -73,16 +98,32 @@ uint32_t kvm_x86_supported_features(X86FeatureWord w)
         }
         bits &= ~BIT(27);       /* OSXSAVE: the guest's doing */
         break;
+    case X86_FEATURE_7_0_EBX:
+        bits &= ~BIT(2);        /* SGX: there is no enclave memory to give */
+        break;
     case X86_FEATURE_7_0_ECX:
-        bits &= ~BIT(4);        /* OSPKE: likewise */
+        bits &= ~(BIT(4) | BIT(30));    /* OSPKE: the guest's doing; SGX_LC: as SGX */
         break;
     case X86_FEATURE_6_EAX:
         bits = BIT(2);          /* the LAPIC timer always runs */
+        break;
+    case X86_FEATURE_KVM_EDX:
+        bits |= BIT(0);         /* a promise that the user makes */
+        break;
+    case X86_FEATURE_12_0_EAX:
+    case X86_FEATURE_12_0_EBX:
+    case X86_FEATURE_12_1_EAX:
+        bits = 0;
         break;
     default:
         break;
     }
     return bits;
+}
+
+uint64_t kvm_x86_supported_features(X86FeatureWord w)
+{
+    return x86_feature_leaves[w].msr ? kvm_x86_supported_msr(w) : supported_leaf(w);
 }
 
 bool kvm_x86_set_cpuid(CpuState *cs, Error **errp)

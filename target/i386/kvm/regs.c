@@ -32,7 +32,14 @@ bool kvm_arch_vcpu_init(CpuState *cs, Error **errp)
             return false;
         }
     }
-    return kvm_x86_set_cpuid(cs, errp);
+    if (cpu->pv_enforce_cpuid) {
+        struct kvm_enable_cap cap = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = { 1 } };
+        if (kvm_vcpu_ioctl(cs, KVM_ENABLE_CAP, &cap) < 0) {
+            error_setg(errp, "kvm-pv-enforce-cpuid=on is not possible on this host");
+            return false;
+        }
+    }
+    return kvm_x86_set_cpuid(cs, errp) && kvm_x86_put_feature_msrs(cs, errp);
 }
 
 /* ---- general and system registers ---- */

@@ -624,6 +624,7 @@ typedef struct Test {
 static const Test tests[] = {
     { "start-info", test_start_info, 0 },
     { "acpi", test_acpi, 0 },
+    { "cpuid", test_cpuid, 0 },
     { "pm-timer", test_pm_timer, 0 },
     { "apic-timer", test_apic_timer, 0 },
     { "halt", test_halt, 0 },

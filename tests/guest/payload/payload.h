@@ -101,6 +101,10 @@ void ioapic_route(unsigned gsi, uint8_t vector, bool level);
 /* Sleep until @vector has fired beyond @seen; gives up after about @ms. */
 bool wait_vector(uint8_t vector, uint32_t seen, uint32_t ms);
 
+/* ---- a test of its own (cpuid.c) ---- */
+
+bool test_cpuid(void);
+
 /* ---- PCI (pci.c) ---- */
 
 typedef struct PciFunction {
