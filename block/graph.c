@@ -5,6 +5,7 @@
  */
 #include "util/osdep.h"
 #include "block/block-int.h"
+#include "block/export.h"
 #include "block/dirty-bitmap.h"
 #include "trace-block.h"
 #include "util/cutils.h"
@@ -460,6 +461,7 @@ void block_close_all(void)
     BlockBackend *blk, *next;
     BlockNode *bn;
 
+    block_export_shutdown();
     for (blk = blk_next(NULL); blk; blk = next) {
         next = blk_next(blk);
         /* Requests of a device that is still there wait for ever. */

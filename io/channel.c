@@ -168,6 +168,39 @@ bool io_channel_write_all(IoChannel *ch, const void *buf, size_t len, Error **er
     return true;
 }
 
+bool io_channel_writev_all(IoChannel *ch, const struct iovec *iov, unsigned cnt, Error **errp)
+{
+    struct iovec left[8];
+
+    assert(cnt <= ARRAY_SIZE(left));
+    memcpy(left, iov, cnt * sizeof(*iov));
+    for (unsigned i = 0; i < cnt;) {
+        ssize_t n;
+
+        if (!left[i].iov_len) {
+            i++;
+            continue;
+        }
+        n = io_channel_writev(ch, left + i, cnt - i, NULL, 0, errp);
+        if (n == IO_CHANNEL_BLOCK) {
+            io_channel_wait(ch, true);
+            continue;
+        }
+        if (n < 0) {
+            return false;
+        }
+        for (; n; ) {
+            size_t part = MIN((size_t)n, left[i].iov_len);
+
+            left[i].iov_base = (char *)left[i].iov_base + part;
+            left[i].iov_len -= part;
+            n -= part;
+            i += !left[i].iov_len;
+        }
+    }
+    return true;
+}
+
 bool io_channel_set_blocking(IoChannel *ch, bool blocking, Error **errp)
 {
     return ch->ops->set_blocking(ch, blocking, errp);
