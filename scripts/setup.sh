@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The one list of Debian 12 packages that nemu needs, and their installation.
 #
-#   scripts/setup.sh [build|test]...   install what is missing of these groups (default: build)
+#   scripts/setup.sh [build|test|cross]...  install what is missing of these groups (default: build)
 #   scripts/setup.sh --list [group]    print the packages
 #   scripts/setup.sh --check [group]   exit 1 when something is missing
 set -e
@@ -12,10 +12,13 @@ build_packages="gcc libc6-dev meson ninja-build pkg-config python3 gawk
     libglib2.0-dev zlib1g-dev libzstd-dev
     libslirp-dev libgnutls28-dev libgcrypt20-dev libfdt-dev libseccomp-dev linux-libc-dev"
 
+# For an AArch64 build on another host (scripts/cross-aarch64.sh), and to try it.
+cross_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
+
 # Oracles, clients that we did not write, and what the emulated host is made of.
 test_packages="qemu-system-x86 qemu-utils acpica-tools strace procps
     busybox-static kmod cpio xz-utils zstd mawk
-    nbdkit libnbd-bin cryptsetup-bin gnutls-bin keyutils"
+    nbdkit libnbd-bin cryptsetup-bin gnutls-bin keyutils qemu-system-arm $cross_packages"
 
 mode=install
 groups=
@@ -23,8 +26,8 @@ for arg; do
     case $arg in
         --list) mode=list ;;
         --check) mode=check ;;
-        build|test) groups="$groups $arg" ;;
-        *) echo "usage: $0 [--list|--check] [build|test]..." >&2; exit 2 ;;
+        build|test|cross) groups="$groups $arg" ;;
+        *) echo "usage: $0 [--list|--check] [build|test|cross]..." >&2; exit 2 ;;
     esac
 done
 groups=${groups:-build}
@@ -34,6 +37,7 @@ for group in $groups; do
     case $group in
         build) wanted="$wanted $build_packages" ;;
         test) wanted="$wanted $test_packages" ;;
+        cross) wanted="$wanted $cross_packages" ;;
     esac
 done
 

@@ -125,7 +125,7 @@ int main(int argc, char **argv)
         process_cleanup();
         return EXIT_FAILURE;
     }
-    if (!startup.stopped) {
+    if (!startup.stopped && !system_shutdown_requested()) {
         vm_start();
     }
     status = main_loop_run();

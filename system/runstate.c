@@ -240,7 +240,8 @@ void vm_stop_request(RunState s)
 
 bool system_shutdown_requested(void)
 {
-    return atomic_load_acquire(&shutdown_requested) != SHUTDOWN_CAUSE_NONE || should_exit;
+    return atomic_load_acquire(&shutdown_requested) != SHUTDOWN_CAUSE_NONE || should_exit ||
+           atomic_load_acquire(&exit_requested) >= 0;
 }
 
 static bool caused_by_guest(ShutdownCause cause)

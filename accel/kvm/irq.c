@@ -11,7 +11,7 @@
 #include "kvm-int.h"
 #include "trace-accel-kvm.h"
 
-#define PINS_MAX 64
+#define PINS_MAX 256
 
 typedef struct MsiRoute {
     bool used;
@@ -44,6 +44,7 @@ static void commit_routes(void)
                 .data = routes[i].msg.data,
             },
         };
+        kvm_arch_msi_entry(&table->entries[n - 1], routes[i].msg, routes[i].requester_id);
     }
     table->nr = n;
     ret = kvm_vm_ioctl(KVM_SET_GSI_ROUTING, table);
@@ -141,14 +142,17 @@ void kvm_send_msi(MsiMessage msg, uint16_t requester_id)
     struct kvm_msi m = {
         .address_lo = msg.address, .address_hi = msg.address >> 32, .data = msg.data,
     };
-    int ret = kvm_vm_ioctl(KVM_SIGNAL_MSI, &m);
+    int ret = 0;
 
+    if (!kvm_arch_send_msi(&m, msg, requester_id)) {
+        ret = kvm_vm_ioctl(KVM_SIGNAL_MSI, &m);
+    }
     trace_kvm_send_msi(msg.address, msg.data, ret);
 }
 
 void kvm_set_gsi(int gsi, int level)
 {
-    struct kvm_irq_level l = { .irq = gsi, .level = level };
+    struct kvm_irq_level l = { .irq = kvm_arch_irq_line(gsi), .level = level };
     int ret = kvm_vm_ioctl(KVM_IRQ_LINE, &l);
 
     trace_kvm_set_gsi(gsi, level, ret);

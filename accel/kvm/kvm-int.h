@@ -73,6 +73,14 @@ bool kvm_arch_vm_init(KvmState *s, Error **errp);
 bool kvm_arch_irqchip_create(Error **errp);
 /* Entries for the pins of the interrupt controllers, as the kernel has them after kvm_arch_irqchip_create(); returns how many. */
 unsigned kvm_arch_irq_pins(struct kvm_irq_routing_entry *entries, unsigned max);
+/* Complete a route to a message beyond its address and data. Any thread, as the next two. */
+void kvm_arch_msi_entry(struct kvm_irq_routing_entry *entry, MsiMessage msg, uint16_t requester_id);
+/* Complete @msi; true when the message has been delivered in another way. */
+bool kvm_arch_send_msi(struct kvm_msi *msi, MsiMessage msg, uint16_t requester_id);
+/* The kernel's number of the line @gsi. */
+uint32_t kvm_arch_irq_line(int gsi);
+/* The argument of KVM_CREATE_VCPU. */
+unsigned long kvm_arch_vcpu_id(const CpuState *cpu);
 bool kvm_arch_vcpu_init(CpuState *cpu, Error **errp);
 void kvm_arch_get_state(CpuState *cpu);
 bool kvm_arch_put_state(CpuState *cpu, CpuStateLevel level, Error **errp);

@@ -35,7 +35,6 @@ void kvm_vcpus_init(void)
 
 bool kvm_cpu_init(CpuState *cpu, Error **errp)
 {
-    const CpuOps *ops = object_ops(cpu, &cpu_type);
     KvmVcpu *v;
 
     if (!kvm->irqchip_created && !kvm_arch_irqchip_create(errp)) {
@@ -44,7 +43,7 @@ bool kvm_cpu_init(CpuState *cpu, Error **errp)
     kvm->irqchip_created = true;
     v = g_new0(KvmVcpu, 1);
     v->fresh = true;
-    v->fd = kvm_vm_ioctl(KVM_CREATE_VCPU, (void *)(uintptr_t)ops->arch_id(cpu));
+    v->fd = kvm_vm_ioctl(KVM_CREATE_VCPU, (void *)kvm_arch_vcpu_id(cpu));
     if (v->fd < 0) {
         error_setg_errno(errp, -v->fd, "KVM cannot create CPU %d", cpu->index);
         goto undo_alloc;

@@ -149,8 +149,8 @@ bool elf_parse(const BootFile *f, ElfImage *out, Error **errp)
     unsigned phnum = le16toh(out->is64 ? eh.e64.e_phnum : eh.e32.e_phnum);
     unsigned phentsize = le16toh(out->is64 ? eh.e64.e_phentsize : eh.e32.e_phentsize);
 
-    if (out->machine != EM_X86_64 && out->machine != EM_386) {
-        return bad(f, errp, "an ELF file, but not for x86");
+    if (out->machine != EM_X86_64 && out->machine != EM_386 && out->machine != EM_AARCH64) {
+        return bad(f, errp, "an ELF file, but neither for x86 nor for AArch64");
     }
     if (phnum == 0 || phnum > ELF_MAX_SEGMENTS) {
         return bad(f, errp, "no program headers, or more than 128");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * fw_cfg with its port interface: selector 0x510 (16 bits), data 0x511
- * (bytes), DMA address 0x514 (64 bits, big-endian). vCPU threads with the
+ * (bytes), DMA address 0x514 (64 bits, big-endian); and its interface in
+ * memory. vCPU threads with the
  * machine lock. The guest chooses selectors, addresses and lengths; transfers
  * are cut to the item, go to RAM only, and are bounded.
  */
@@ -340,6 +341,42 @@ static const MemoryRegionOps ports_ops = {
     .read = ports_read, .write = ports_write, .valid_min = 1, .valid_max = 2,
 };
 
+/* ---- in memory ---- */
+
+/* Bytes in their order, as many as the access is wide. */
+static uint64_t data_read(void *opaque, GuestAddr addr, unsigned size)
+{
+    uint8_t b[8] = { 0 };
+    for (unsigned i = 0; i < size; i++) {
+        b[i] = read_byte(opaque);
+    }
+    return load_le(b, size);
+}
+
+static void data_write(void *opaque, GuestAddr addr, uint64_t value, unsigned size)
+{
+}
+
+static const MemoryRegionOps data_ops = {
+    .read = data_read, .write = data_write, .valid_min = 1, .valid_max = 8,
+};
+
+static uint64_t selector_read(void *opaque, GuestAddr addr, unsigned size)
+{
+    return 0;
+}
+
+static void selector_write(void *opaque, GuestAddr addr, uint64_t value, unsigned size)
+{
+    select_key(opaque, __builtin_bswap16(value));
+}
+
+static const MemoryRegionOps selector_ops = {
+    .read = selector_read, .write = selector_write, .valid_min = 2, .valid_max = 2,
+};
+
+/* ---- DMA address ---- */
+
 static uint64_t dma_port_read(void *opaque, GuestAddr addr, unsigned size)
 {
     /* Big-endian: the first byte of the signature is at the lowest address. */
@@ -465,10 +502,18 @@ static bool fw_cfg_realize(DeviceState *dev, Error **errp)
     }
     fw_cfg_set_bytes(s, FW_CFG_SIGNATURE, "QEMU", 4);
     fw_cfg_set_u32(s, FW_CFG_ID, ID_TRADITIONAL | ID_DMA);
-    memory_region_init_io(&s->ports, OBJECT(s), &ports_ops, s, "fw_cfg", 2);
     memory_region_init_io(&s->dma_ports, OBJECT(s), &dma_ops, s, "fw_cfg-dma", 8);
-    memory_region_add(system_io(), s->base, &s->ports);
-    memory_region_add(system_io(), s->base + 4, &s->dma_ports);
+    if (s->in_memory) {
+        memory_region_init_io(&s->data, OBJECT(s), &data_ops, s, "fw_cfg-data", 8);
+        memory_region_init_io(&s->ports, OBJECT(s), &selector_ops, s, "fw_cfg-selector", 2);
+        memory_region_add(system_memory(), s->base, &s->data);
+        memory_region_add(system_memory(), s->base + 8, &s->ports);
+        memory_region_add(system_memory(), s->base + 16, &s->dma_ports);
+    } else {
+        memory_region_init_io(&s->ports, OBJECT(s), &ports_ops, s, "fw_cfg", 2);
+        memory_region_add(system_io(), s->base, &s->ports);
+        memory_region_add(system_io(), s->base + 4, &s->dma_ports);
+    }
     return true;
 }
 
@@ -476,6 +521,7 @@ static void fw_cfg_unrealize(DeviceState *dev)
 {
     FwCfgState *s = FW_CFG(dev);
     memory_region_cleanup(&s->dma_ports);
+    memory_region_cleanup(&s->data);
     memory_region_cleanup(&s->ports);
 }
 
@@ -517,10 +563,21 @@ OBJECT_TYPE(fw_cfg_type) = {
     .impls = TYPE_IMPLS({ &device_type, &fw_cfg_ops }),
 };
 
-FwCfgState *fw_cfg_create(Object *parent, uint16_t base, Error **errp)
+static FwCfgState *create(Object *parent, uint64_t base, bool in_memory, Error **errp)
 {
     DeviceState *dev = device_new(&fw_cfg_type);
     FW_CFG(dev)->base = base;
+    FW_CFG(dev)->in_memory = in_memory;
     object_add_child(parent, "fw_cfg", dev, &error_abort);
     return device_realize_and_unref(dev, NULL, errp) ? FW_CFG(dev) : NULL;
+}
+
+FwCfgState *fw_cfg_create(Object *parent, uint16_t base, Error **errp)
+{
+    return create(parent, base, false, errp);
+}
+
+FwCfgState *fw_cfg_create_in_memory(Object *parent, uint64_t base, Error **errp)
+{
+    return create(parent, base, true, errp);
 }

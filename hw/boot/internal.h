@@ -14,6 +14,11 @@
 
 /* ---- plan.c ---- */
 
+/* A plan with its kernel file and nothing planned. */
+BootPlan *boot_plan_open(const BootSpec *spec, Error **errp);
+/* @data becomes the plan's. */
+void boot_plan_take_data(BootPlan *p, uint8_t *data, uint64_t addr, uint64_t len);
+
 /* What the image brings must fit RAM; false with an error that names the file. */
 bool boot_plan_check_ram(const BootPlan *p, const BootFile *f, uint64_t addr, uint64_t size,
                          Error **errp);

@@ -6,6 +6,7 @@
  */
 #include "util/osdep.h"
 
+#include <elf.h>
 #include <sys/stat.h>
 #include "hw/boot/plan.h"
 #include "internal.h"
@@ -95,6 +96,12 @@ void boot_plan_add_file(BootPlan *p, const BootFile *f, uint64_t offset, uint64_
     }
 }
 
+void boot_plan_take_data(BootPlan *p, uint8_t *data, uint64_t addr, uint64_t len)
+{
+    BootPiece piece = { .data = data, .addr = addr, .len = len };
+    g_array_append_val(p->pieces, piece);
+}
+
 void boot_plan_add_zeros(BootPlan *p, uint64_t addr, uint64_t len)
 {
     if (len) {
@@ -113,8 +120,7 @@ uint64_t boot_plan_add_table(BootPlan *p, const void *data, size_t len, unsigned
                    " (is the command line too long?)", p->kernel->what, p->kernel->path, len);
         return 0;
     }
-    BootPiece piece = { .data = g_memdup2(data, len), .addr = addr, .len = len };
-    g_array_append_val(p->pieces, piece);
+    boot_plan_take_data(p, g_memdup2(data, len), addr, len);
     p->scratch = addr + len;
     return addr;
 }
@@ -177,6 +183,10 @@ static bool plan_elf(BootPlan *p, Error **errp)
     if (!elf_parse(p->kernel, elf, errp)) {
         return false;
     }
+    if (elf->machine == EM_AARCH64) {
+        error_setg(errp, "%s '%s' is an ELF file, but not for x86", p->kernel->what, p->kernel->path);
+        return false;
+    }
     if (!elf->has_pvh) {
         error_setg(errp, "%s '%s' is an ELF file without a PVH entry note and without a"
                    " Multiboot header", p->kernel->what, p->kernel->path);
@@ -217,7 +227,7 @@ static bool plan_kernel(BootPlan *p, const char *initrd, Error **errp)
     return false;
 }
 
-BootPlan *boot_plan_new(const BootSpec *spec, Error **errp)
+BootPlan *boot_plan_open(const BootSpec *spec, Error **errp)
 {
     g_autoptr(BootPlan) p = g_new0(BootPlan, 1);
     p->memmap = spec->memmap;
@@ -227,7 +237,13 @@ BootPlan *boot_plan_new(const BootSpec *spec, Error **errp)
     p->pieces = g_array_new(false, false, sizeof(BootPiece));
     p->modules = g_ptr_array_new_with_free_func((GDestroyNotify)boot_file_close);
     p->kernel = boot_file_open(spec->kernel, "kernel image", errp);
-    if (!p->kernel || !plan_kernel(p, spec->initrd, errp) || !check_scratch(p, errp)) {
+    return p->kernel ? g_steal_pointer(&p) : NULL;
+}
+
+BootPlan *boot_plan_new(const BootSpec *spec, Error **errp)
+{
+    g_autoptr(BootPlan) p = boot_plan_open(spec, errp);
+    if (!p || !plan_kernel(p, spec->initrd, errp) || !check_scratch(p, errp)) {
         return NULL;
     }
     return g_steal_pointer(&p);

@@ -144,7 +144,27 @@ void machine_print_list(void)
     }
 }
 
-/* ---- CPU topology ---- */
+/* ---- CPUs ---- */
+
+bool machine_create_cpus(const MachineState *m, Error **errp)
+{
+    for (unsigned i = 0; i < m->smp.cpus; i++) {
+        Object *cpu = object_new_by_name(m->cpu_type, errp);
+
+        if (!cpu) {
+            return false;
+        }
+        if (m->cpu_options && !object_set_properties(cpu, m->cpu_options, NULL, errp)) {
+            object_unref(cpu);
+            return false;
+        }
+        if (!device_realize_and_unref(DEVICE(cpu), NULL, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 
 /* "sockets (1) * dies (1) * cores (2) * threads (1)" */
 static char *describe_topology(const MachineOps *ops, const CpuTopology *t)

@@ -535,6 +535,7 @@ static const DeviceOps virtio_device_dev_ops = {
     .reset = virtio_device_dev_reset,
     .state = &virtio_device_state,
     .bus = &virtio_bus_type,
+    .user_creatable = true,     /* where the machine has memory-mapped transports */
 };
 
 OBJECT_TYPE(virtio_device_type) = {

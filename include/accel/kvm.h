@@ -29,4 +29,11 @@ int kvm_vcpu_ioctl(CpuState *cpu, unsigned long request, void *arg);
 /* What the VM, or the module before there is one, offers for KVM_CAP_@cap: 0, or 1, or a number. */
 int kvm_check_extension(int cap);
 
+/* A device of KVM_DEV_TYPE_@type in the kernel: its descriptor, or -errno; @test: only whether it is possible. */
+int kvm_device_create(uint32_t type, bool test);
+bool kvm_device_has(int fd, uint32_t group, uint64_t attr);
+/* 0 or -errno. */
+int kvm_device_get(int fd, uint32_t group, uint64_t attr, void *value);
+int kvm_device_set(int fd, uint32_t group, uint64_t attr, const void *value);
+
 #endif

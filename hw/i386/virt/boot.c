@@ -231,6 +231,8 @@ static void enter_kernel(const BootEntry *e)
         b.gdt_base = e->gdt;
         b.gdt_limit = 31;
         break;
+    case BOOT_ARM64:
+        g_assert_not_reached();
     }
     x86_cpu_set_boot_state(cpu_first(), &b);
 }

@@ -144,25 +144,6 @@ static bool create_serial(VirtMachine *v, Error **errp)
     return true;
 }
 
-static bool create_cpus(VirtMachine *v, Error **errp)
-{
-    const MachineState *m = &v->machine;
-    for (unsigned i = 0; i < m->smp.cpus; i++) {
-        Object *cpu = object_new_by_name(m->cpu_type, errp);
-        if (!cpu) {
-            return false;
-        }
-        if (m->cpu_options && !object_set_properties(cpu, m->cpu_options, NULL, errp)) {
-            object_unref(cpu);
-            return false;
-        }
-        if (!device_realize_and_unref(DEVICE(cpu), NULL, errp)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* ---- the machine ---- */
 
 static bool virt_init(MachineState *m, Error **errp)
@@ -192,7 +173,7 @@ static bool virt_init(MachineState *m, Error **errp)
         v->fw_cfg = fw_cfg_create(OBJECT(v), VIRT_PORT_FW_CFG, errp);
     }
     memory_transaction_commit();
-    return v->fw_cfg && create_serial(v, errp) && create_cpus(v, errp);
+    return v->fw_cfg && create_serial(v, errp) && machine_create_cpus(m, errp);
 }
 
 static bool virt_ready(MachineState *m, Error **errp)

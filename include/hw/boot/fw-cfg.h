@@ -50,8 +50,9 @@ typedef void FwCfgBuild(void *opaque);
 
 typedef struct FwCfgState {
     DeviceState dev;
-    MemoryRegion ports, dma_ports;
-    uint16_t base;              /* of the ports */
+    MemoryRegion ports, data, dma_ports;        /* @data only in memory; among the ports it is in @ports */
+    uint64_t base;
+    bool in_memory;
     FwCfgItem keys[FW_CFG_FILE_FIRST], arch_keys[FW_CFG_ARCH_KEYS];
     GPtrArray *files;           /* FwCfgFile, sorted by name */
     FwCfgBuild *build;
@@ -67,6 +68,9 @@ extern const TypeInfo fw_cfg_type;      /* "fw_cfg" */
 
 /* The device with its ports at @base, as @parent/fw_cfg, with the user's items. Borrowed. */
 FwCfgState *fw_cfg_create(Object *parent, uint16_t base, Error **errp);
+/* The same in memory (Arm): data at @base, selector at 8, DMA address at 16; numbers are big-endian. */
+FwCfgState *fw_cfg_create_in_memory(Object *parent, uint64_t base, Error **errp);
+#define FW_CFG_MEMORY_SIZE 0x18
 
 /* Data is copied; a key that has bytes already gets new ones. */
 void fw_cfg_set_bytes(FwCfgState *s, uint16_t key, const void *data, uint32_t size);

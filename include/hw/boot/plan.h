@@ -40,11 +40,12 @@ typedef enum BootProtocol {
     BOOT_PVH,                   /* 32-bit flat, RBX = hvm_start_info */
     BOOT_LINUX64,               /* 64-bit, identity map at page_table, RSI = boot_params */
     BOOT_MULTIBOOT,             /* 32-bit flat, RAX = magic, RBX = information */
+    BOOT_ARM64,                 /* EL1, MMU off, X0 = device tree */
 } BootProtocol;
 
 typedef struct BootEntry {
     BootProtocol protocol;
-    uint64_t rip;
+    uint64_t rip;               /* or PC */
     uint64_t info;              /* what the register above points to */
     uint64_t gdt, page_table;   /* BOOT_LINUX64 only */
 } BootEntry;
@@ -67,6 +68,7 @@ typedef struct BootPlan {
     uint64_t scratch;           /* next free byte of low memory for our tables */
     uint64_t kernel_start, kernel_end;  /* guest addresses, memory that it needs included */
     uint64_t initrd_addr;
+    void *tree;                 /* arm64: the device tree, in one of the pieces */
     uint64_t setup_size;        /* bzImage: bytes before the protected-mode part; else 0 */
     BootEntry entry;
 } BootPlan;
@@ -80,6 +82,15 @@ typedef struct BootSpec {
 } BootSpec;
 
 BootPlan *boot_plan_new(const BootSpec *spec, Error **errp);
+/*
+ * AArch64: an Image (gzipped or not) or an ELF file, with RAM from @ram on. The
+ * device tree, which tells where the initrd is, follows.
+ */
+BootPlan *boot_plan_new_arm64(const BootSpec *spec, uint64_t ram, Error **errp);
+/* The address that boot_plan_set_tree() will use; the tree may have @size bytes there. */
+uint64_t boot_plan_tree_addr(const BootPlan *p);
+/* @tree (g_malloc'ed, of @size bytes) becomes the plan's; it may be changed in place. */
+bool boot_plan_set_tree(BootPlan *p, void *tree, size_t size, Error **errp);
 void boot_plan_free(BootPlan *p);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BootPlan, boot_plan_free)
 /*

@@ -82,6 +82,9 @@ typedef struct CpuTopologyOptions {
 /* Place of CPU @index in the topology, for management. Caller frees. */
 CpuInstanceProperties *machine_cpu_props(const MachineState *m, unsigned index);
 
+/* The CPUs that the machine starts with, of the type and with the options of -cpu. */
+bool machine_create_cpus(const MachineState *m, Error **errp);
+
 /* Complete and check the topology as users of -smp expect: cores before sockets before threads. */
 bool machine_set_topology(MachineState *m, const CpuTopologyOptions *opts, Error **errp);
 

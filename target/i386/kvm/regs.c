@@ -19,6 +19,11 @@ G_STATIC_ASSERT(KVM_MP_STATE_RUNNABLE == (int)X86_MP_RUNNABLE &&
 static bool has_xcrs;
 static uint32_t xsave_size;     /* 0: not asked yet */
 
+unsigned long kvm_arch_vcpu_id(const CpuState *cs)
+{
+    return ((const X86Cpu *)cs)->apic_id;
+}
+
 bool kvm_arch_vcpu_init(CpuState *cs, Error **errp)
 {
     X86Cpu *cpu = X86_CPU(cs);

@@ -114,6 +114,20 @@ unsigned kvm_arch_irq_pins(struct kvm_irq_routing_entry *entries, unsigned max)
     return KVM_IOAPIC_NUM_PINS;
 }
 
+void kvm_arch_msi_entry(struct kvm_irq_routing_entry *entry, MsiMessage msg, uint16_t requester_id)
+{
+}
+
+bool kvm_arch_send_msi(struct kvm_msi *msi, MsiMessage msg, uint16_t requester_id)
+{
+    return false;
+}
+
+uint32_t kvm_arch_irq_line(int gsi)
+{
+    return gsi;
+}
+
 /* ---- the clock stands still while the machine does ---- */
 
 static uint64_t stopped_clock;

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How the AArch64 `virt` starts: a kernel directly, firmware (with a kernel as
+ * fw_cfg items, or without), or nothing but a device tree. Main thread with
+ * the machine lock.
+ */
+#include "util/osdep.h"
+
+#include "accel/accel.h"
+#include "machine.h"
+#include "system/cpus.h"
+#include "system/runstate.h"
+#include "target/arm/cpu.h"
+
+static bool check_kernel_options(const MachineState *m, Error **errp)
+{
+    if (m->kernel || (!m->initrd && !m->append)) {
+        return true;
+    }
+    error_setg(errp, "%s only allowed with -kernel option", m->append ? "-append" : "-initrd");
+    return false;
+}
+
+static bool add_kernel_items(ArmVirtMachine *v, Error **errp)
+{
+    const MachineState *m = &v->machine;
+    FwCfgState *f = v->fw_cfg;
+    /* They stay open as long as the guest may read them: to the end. */
+    BootFile *kernel = boot_file_open(m->kernel, "kernel image", errp);
+    BootFile *initrd = kernel && m->initrd ? boot_file_open(m->initrd, "initrd", errp) : NULL;
+
+    if (!kernel || (m->initrd && !initrd)) {
+        boot_file_close(kernel);
+        return false;
+    }
+    fw_cfg_set_u32(f, FW_CFG_KERNEL_SIZE, kernel->size);
+    fw_cfg_set_fd(f, FW_CFG_KERNEL_DATA, kernel->fd, 0, kernel->size);
+    if (initrd) {
+        fw_cfg_set_u32(f, FW_CFG_INITRD_SIZE, initrd->size);
+        fw_cfg_set_fd(f, FW_CFG_INITRD_DATA, initrd->fd, 0, initrd->size);
+    }
+    if (m->append) {
+        fw_cfg_set_u32(f, FW_CFG_CMDLINE_SIZE, strlen(m->append) + 1);
+        fw_cfg_set_string(f, FW_CFG_CMDLINE_DATA, m->append);
+    }
+    return true;
+}
+
+static bool dump_tree(const ArmVirtMachine *v, const void *tree, size_t size, Error **errp)
+{
+    g_autoptr(GError) gerr = NULL;
+
+    if (!g_file_set_contents(v->dumpdtb, tree, size, &gerr)) {
+        error_setg(errp, "dumpdtb=%s: %s", v->dumpdtb, gerr->message);
+        return false;
+    }
+    info_report("dtb dumped to %s. Exiting.", v->dumpdtb);
+    system_exit_request(EXIT_SUCCESS);
+    return true;
+}
+
+static bool write_tree(ArmVirtMachine *v, Error **errp)
+{
+    arm_virt_fdt_randomize(v, v->tree);
+    if (!guest_ram_write(&address_space_memory, ARM_VIRT_RAM, v->tree, v->tree_size)) {
+        error_setg(errp, "no RAM for the device tree at 0x%" PRIx64, ARM_VIRT_RAM);
+        return false;
+    }
+    return true;
+}
+
+static bool write_memory(ArmVirtMachine *v, bool fresh, Error **errp)
+{
+    if (!v->boot) {
+        return write_tree(v, errp);
+    }
+    arm_virt_fdt_randomize(v, v->boot->tree);
+    return boot_plan_apply(v->boot, &address_space_memory, fresh, errp);
+}
+
+static bool plan_kernel(ArmVirtMachine *v, Error **errp)
+{
+    const MachineState *m = &v->machine;
+    const BootSpec spec = {
+        .kernel = m->kernel, .initrd = m->initrd, .cmdline = m->append, .memmap = v->memmap,
+    };
+
+    v->boot = boot_plan_new_arm64(&spec, ARM_VIRT_RAM, errp);
+    return v->boot != NULL;
+}
+
+static bool add_items(ArmVirtMachine *v, Error **errp)
+{
+    const MachineState *m = &v->machine;
+    FwCfgState *f = v->fw_cfg;
+
+    fw_cfg_set_u16(f, FW_CFG_NB_CPUS, m->smp.cpus);
+    fw_cfg_set_u16(f, FW_CFG_MAX_CPUS, m->smp.max_cpus);
+    fw_cfg_set_u64(f, FW_CFG_RAM_SIZE, m->ram_size);
+    fw_cfg_set_u16(f, FW_CFG_NOGRAPHIC, 0);
+    fw_cfg_set_u16(f, FW_CFG_BOOT_MENU, 0);
+    return !v->has_firmware || !m->kernel || add_kernel_items(v, errp);
+}
+
+bool arm_virt_boot_prepare(ArmVirtMachine *v, Error **errp)
+{
+    const MachineState *m = &v->machine;
+    size_t size;
+    void *tree;
+    bool ok;
+
+    if (!check_kernel_options(m, errp) ||
+        (m->kernel && !v->has_firmware && !plan_kernel(v, errp))) {
+        return false;
+    }
+    if (!m->kernel && !v->has_firmware && accel_ops()->runs_code && !v->dumpdtb) {
+        warn_report("neither a kernel (-kernel) nor firmware (-bios) was given: the guest has"
+                    " nothing to run");
+    }
+    tree = arm_virt_fdt_build(v, &size, errp);
+    if (!tree) {
+        return false;
+    }
+    if (v->dumpdtb) {
+        arm_virt_fdt_randomize(v, tree);
+        ok = dump_tree(v, tree, size, errp);
+        g_free(tree);
+        return ok;
+    }
+    if (v->boot) {
+        ok = boot_plan_set_tree(v->boot, tree, size, errp);
+    } else {
+        v->tree = tree;
+        v->tree_size = size;
+        ok = true;
+    }
+    if (!ok || !add_items(v, errp)) {
+        return false;
+    }
+    /* Anonymous memory is zero; a file's may hold anything. */
+    v->boot_applied = write_memory(v, m->ram->ram && m->ram->ram->fd < 0, errp);
+    return v->boot_applied;
+}
+
+void arm_virt_boot_reset(ArmVirtMachine *v)
+{
+    Error *err = NULL;
+
+    if (v->dumpdtb) {
+        return;
+    }
+    if (!v->boot_applied && !write_memory(v, false, &err)) {
+        error_prepend(&err, "reset: ");
+        error_report_err(err);
+        vm_stop_request(RUN_STATE_INTERNAL_ERROR);
+        return;
+    }
+    v->boot_applied = false;
+    if (v->boot) {
+        arm_cpu_set_boot_state(cpu_first(), v->boot->entry.rip, v->boot->entry.info);
+    } else {
+        /* Firmware starts at the bottom of the flash. */
+        arm_cpu_set_boot_state(cpu_first(), ARM_VIRT_FLASH_BASE, ARM_VIRT_RAM);
+    }
+}
