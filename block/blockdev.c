@@ -350,6 +350,32 @@ out:
     return ok;
 }
 
+bool drive_del(const char *id, Error **errp)
+{
+    BlockBackend *blk = blk_find(id);
+
+    if (!blk || !blk->drive) {
+        error_setg(errp, block_node_find(id) ? "Deleting device added with blockdev-add is not supported"
+                                             : "Device '%s' not found", id);
+        return false;
+    }
+    if (blk_node(blk)) {
+        BlockNode *bn = blk_node(blk);
+
+        block_node_ref(bn);
+        block_drain_begin(bn);
+        blk_remove(blk);
+        block_drain_end(bn);
+        block_node_unref(bn);
+    }
+    g_clear_pointer(&blk->name, g_free);
+    blk->drive = false;
+    /* The guest sees what is missing; stopping would not bring it back. */
+    blk_set_on_error(blk, BLOCKDEV_ON_ERROR_REPORT, BLOCKDEV_ON_ERROR_REPORT);
+    blk_unref(blk);
+    return true;
+}
+
 /* ---- the "drive" property ---- */
 
 static bool drive_get(Object *obj, const ObjectProperty *p, JsonValue **value, Error **errp)

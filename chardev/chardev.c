@@ -390,6 +390,20 @@ Chardev *chardev_new_from_options(const char *text, Error **errp)
     return chr;
 }
 
+bool chardev_change_from_options(const char *id, const char *text, Error **errp)
+{
+    g_autofree char *with_id = g_strdup_printf("%s,id=%s", text, id);
+    g_autofree char *same_id = NULL;
+    g_autoptr(ChardevBackend) backend = NULL;
+    Chardev *chr = chardev_find(id);
+
+    if (chr == NULL) {
+        error_setg(errp, "Chardev '%s' does not exist", id);
+        return false;
+    }
+    return chardev_parse_options(with_id, &same_id, &backend, errp) && chardev_replace(chr, backend, errp);
+}
+
 Chardev *chardev_new_from_shorthand(const char *id, const char *text, Error **errp)
 {
     g_autoptr(ChardevBackend) backend = NULL;

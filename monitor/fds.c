@@ -50,6 +50,10 @@ static int next_passed_fd(Error **errp)
     Monitor *mon = monitor_current();
     int fd = -1;
 
+    if (mon == NULL) {          /* a human monitor: a terminal passes none */
+        error_setg(errp, "No file descriptor supplied via SCM_RIGHTS");
+        return -1;
+    }
     pthread_mutex_lock(&mon->lock);
     if (mon->passed_fds->len > 0) {
         fd = g_array_index(mon->passed_fds, int, 0);
@@ -137,7 +141,7 @@ bool qmp_getfd(const QmpGetfdArgs *args, Error **errp)
 
 bool qmp_closefd(const QmpClosefdArgs *args, Error **errp)
 {
-    int fd = steal_named(monitor_current(), args->fdname);
+    int fd = monitor_current() != NULL ? steal_named(monitor_current(), args->fdname) : -1;
 
     if (fd < 0) {
         error_setg(errp, "File descriptor named '%s' not found", args->fdname);

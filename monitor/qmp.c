@@ -87,9 +87,18 @@ static Request *next_request(Monitor *mon)
     return g_queue_pop_head(&mon->requests);
 }
 
+static unsigned busy;           /* a command runs, and may poll the loop */
+
+void monitor_hold_dispatch(bool hold)
+{
+    busy += hold ? 1 : -1;
+    if (!busy && dispatcher) {
+        bh_schedule(dispatcher);
+    }
+}
+
 static void dispatch_bh(void *opaque)
 {
-    static bool busy;
     static unsigned turn;
     Request *r = NULL;
     Monitor *mon = NULL;
@@ -111,10 +120,10 @@ static void dispatch_bh(void *opaque)
     if (r == NULL) {
         return;
     }
-    busy = true;
+    busy++;
     monitor_dispatch(mon, r);
     monitor_request_free(r);
-    busy = false;
+    busy--;
     pthread_mutex_lock(&mon->lock);
     mon->running = false;
     pthread_mutex_unlock(&mon->lock);
@@ -252,8 +261,7 @@ bool monitor_add(const MonitorOptions *opts, Error **errp)
         return false;
     }
     if (!opts->qmp) {
-        error_setg(errp, "The human monitor is not available in this version; use mode=control (QMP)");
-        return false;
+        return human_monitor_add(chr, errp);
     }
     mon = g_new0(Monitor, 1);
     if (!chardev_frontend_attach(&mon->fe, chr, errp)) {
@@ -287,6 +295,7 @@ void monitor_cleanup_all(void)
     gint64 until = g_get_monotonic_time() + G_USEC_PER_SEC;
 
     qapi_event_set_sink(NULL);
+    human_monitors_flush();
     for (unsigned i = 0; monitors != NULL && i < monitors->len; i++) {
         Monitor *mon = g_ptr_array_index(monitors, i);
 

@@ -9,6 +9,7 @@
 #include "monitor/monitor.h"
 #include "net/net.h"
 #include "system/cpus.h"
+#include "system/hmp/hmp-text.h"
 #include "system/machine-lock.h"
 #include "system/options.h"
 #include "system/qtest.h"
@@ -51,6 +52,7 @@ static bool start_process(Error **errp)
     machine_lock();
     main_loop_set_lock_hooks(machine_unlock, machine_lock);
     process_catch_signals();
+    hmp_memory_init();
     return true;
 }
 

@@ -521,18 +521,18 @@ bool option_log_file(const char *arg, Error **errp)
     return trace_set_log_file(arg, errp);
 }
 
-bool option_log_items(const char *arg, Error **errp)
+const char *log_items_help(void)
 {
-    g_auto(GStrv) items = g_strsplit(arg, ",", -1);
+    return "Log items (comma separated):\n"
+           "trace:PATTERN   enable trace events\n"
+           "guest_errors    accepted; each is a trace event here\n"
+           "unimp           accepted; each is a trace event here\n";
+}
 
-    if (is_help(arg)) {
-        startup.done = true;
-        printf("Log items (comma separated):\n"
-               "trace:PATTERN   enable trace events\n"
-               "guest_errors    accepted; each is a trace event here\n"
-               "unimp           accepted; each is a trace event here\n");
-        return true;
-    }
+bool log_items_apply(const char *text, Error **errp)
+{
+    g_auto(GStrv) items = g_strsplit(text, ",", -1);
+
     for (char **i = items; *i; i++) {
         if (g_str_has_prefix(*i, "trace:")) {
             trace_enable(*i + 6);
@@ -542,6 +542,16 @@ bool option_log_items(const char *arg, Error **errp)
         }
     }
     return true;
+}
+
+bool option_log_items(const char *arg, Error **errp)
+{
+    if (is_help(arg)) {
+        startup.done = true;
+        fputs(log_items_help(), stdout);
+        return true;
+    }
+    return log_items_apply(arg, errp);
 }
 
 bool option_trace(const char *arg, Error **errp)

@@ -3,7 +3,9 @@
  * QMP commands on the guest as a whole. Main thread with the machine lock.
  */
 #include "util/osdep.h"
+#include "accel/accel.h"
 #include "qapi-commands.h"
+#include "system/cpus.h"
 #include "system/memory.h"
 #include "system/startup.h"
 #include "util/cutils.h"
@@ -48,4 +50,20 @@ bool qmp_pmemsave(const QmpPmemsaveArgs *args, Error **errp)
 out:
     close(fd);
     return ok;
+}
+
+bool qmp_inject_nmi(Error **errp)
+{
+    const AccelOps *ops = accel_current() ? accel_ops() : NULL;
+
+    if (!ops || !ops->inject_nmi || !cpu_first()) {
+        error_setg(errp, "this feature or command is not currently supported");
+        return false;
+    }
+    CPU_FOREACH(cpu) {
+        if (!ops->inject_nmi(cpu, errp)) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -497,3 +497,9 @@ bool qmp_set_action(const QmpSetActionArgs *args, Error **errp)
     }
     return true;
 }
+
+bool qmp_watchdog_set_action(const QmpWatchdogSetActionArgs *args, Error **errp)
+{
+    run_state_actions.watchdog = args->action;
+    return true;
+}

@@ -72,6 +72,10 @@ OptionHandler option_runas, option_chroot, option_sandbox, option_mem_path, opti
 bool host_confine_early(Error **errp);
 bool host_confine_late(Error **errp);
 
+/* -d and the monitor's "log": "ITEM[,ITEM...]", and the list of items. */
+bool log_items_apply(const char *text, Error **errp);
+const char *log_items_help(void);
+
 /* options-create.c: things */
 OptionHandler option_object, option_chardev, option_serial, option_device;
 OptionHandler option_netdev, option_nic;

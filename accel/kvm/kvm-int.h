@@ -58,6 +58,7 @@ bool kvm_cpu_init(CpuState *cpu, Error **errp);
 void kvm_cpu_destroy(CpuState *cpu);
 void kvm_cpu_thread(CpuState *cpu);
 void kvm_cpu_kick(CpuState *cpu);
+bool kvm_inject_nmi(CpuState *cpu, Error **errp);
 
 /* ---- target/<arch>/kvm ---- */
 

@@ -205,6 +205,7 @@ static const AccelOps kvm_ops = {
     .msi_route_del = kvm_msi_route_del, .msi_commit = kvm_msi_commit,
     .irqfd_attach = kvm_irqfd_attach, .irqfd_detach = kvm_irqfd_detach,
     .set_gsi = kvm_set_gsi,
+    .inject_nmi = kvm_inject_nmi,
 };
 
 static const ObjectProperty kvm_properties[] = {

@@ -311,3 +311,22 @@ void kvm_cpu_thread(CpuState *cpu)
         machine_lock();
     }
 }
+
+static void send_nmi(CpuState *cpu, void *opaque)
+{
+    int *err = opaque;
+
+    *err = ioctl(kvm_vcpu(cpu)->fd, KVM_NMI) < 0 ? errno : 0;
+}
+
+/* On its own thread: the kernel lets only one thread at a time into a vCPU. */
+bool kvm_inject_nmi(CpuState *cpu, Error **errp)
+{
+    int err = 0;
+
+    cpu_run_on(cpu, send_nmi, &err);
+    if (err) {
+        error_setg_errno(errp, err, "KVM_NMI failed");
+    }
+    return !err;
+}

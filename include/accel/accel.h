@@ -37,6 +37,8 @@ typedef struct AccelOps {
     /* Move registers; on the vCPU's thread. */
     void (*cpu_get_state)(CpuState *cpu);
     bool (*cpu_put_state)(CpuState *cpu, CpuStateLevel level, Error **errp);
+    /* A non-maskable interrupt; NULL: there is none. Machine lock held. */
+    bool (*inject_nmi)(CpuState *cpu, Error **errp);
     bool runs_code;             /* false: qtest, there are no vCPU threads */
     /* Interrupts, see below; each may be NULL. */
     void (*send_msi)(MsiMessage msg, uint16_t requester_id);

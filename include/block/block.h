@@ -447,5 +447,7 @@ bool blockdev_option_add(const char *text, Error **errp);
  * ({"driver":"virtio-blk-pci",...}, caller unrefs), else NULL.
  */
 bool drive_option_add(const char *text, JsonValue **device, Error **errp);
+/* Its name and image go; a device that has it finds no medium any more. */
+bool drive_del(const char *id, Error **errp);
 
 #endif

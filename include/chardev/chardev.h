@@ -62,6 +62,8 @@ struct Chardev {
 Chardev *chardev_new(const char *id, const ChardevBackend *backend, Error **errp);
 /* From -chardev text: key=value, or the arguments of chardev-add as JSON. Borrowed, like the others. */
 Chardev *chardev_new_from_options(const char *keyval_or_json, Error **errp);
+/* chardev-change with -chardev text without an id. */
+bool chardev_change_from_options(const char *id, const char *text, Error **errp);
 /* From "stdio", "unix:PATH,server=on,wait=off", "tcp:HOST:PORT", "pty", "file:PATH", "null", "chardev:ID" ... */
 Chardev *chardev_new_from_shorthand(const char *id, const char *text, Error **errp);
 /* "-chardev help": the kinds, on standard output. */

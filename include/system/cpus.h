@@ -26,6 +26,12 @@ extern const TypeInfo cpu_type;         /* "cpu", abstract, a device */
 typedef struct CpuOps {
     /* "info registers" text. */
     void (*print_state)(CpuState *cpu, GString *out);
+    /* "$name" in the human monitor; false when there is none. Any of these may be NULL. */
+    bool (*get_register)(CpuState *cpu, const char *name, int64_t *value);
+    /* A virtual address of the guest; false where nothing is mapped. */
+    bool (*translate)(CpuState *cpu, uint64_t address, uint64_t *physical);
+    /* "info mem" (@ranges) and "info tlb" text. */
+    void (*print_mappings)(CpuState *cpu, bool ranges, GString *out);
     /* The architecture's id: APIC id, MPIDR. */
     uint64_t (*arch_id)(CpuState *cpu);
     /* Values to power-on state; the accelerator is told before the CPU runs. */

@@ -289,6 +289,9 @@ static uint64_t x86_cpu_arch_id(CpuState *cs)
 
 static const CpuOps x86_cpu_ops = {
     .print_state = x86_cpu_print_state,
+    .get_register = x86_cpu_get_register,
+    .translate = x86_cpu_translate,
+    .print_mappings = x86_cpu_print_mappings,
     .arch_id = x86_cpu_arch_id,
     .reset = x86_cpu_reset,
     .describe_model = x86_cpu_describe_model,

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Human monitor commands on character devices and networks. Main thread with the machine lock. */
+#include "util/osdep.h"
+#include "chardev/chardev.h"
+#include "hmp-text.h"
+#include "net/net.h"
+#include "qapi-commands.h"
+
+/* ---- character devices ---- */
+
+static bool info_chardev(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    ChardevInfoList *list = qmp_query_chardev(errp);
+
+    for (ChardevInfoList *l = list; l; l = l->next) {
+        hmp_printf(hmp, "%s: filename=%s\n", l->value->label, l->value->filename);
+    }
+    qapi_free_ChardevInfoList(list);
+    return true;
+}
+
+static bool run_chardev_add(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    return chardev_new_from_options(hmp_string(args, "args"), errp) != NULL;
+}
+
+static bool run_chardev_change(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    return chardev_change_from_options(hmp_string(args, "id"), hmp_string(args, "args"), errp);
+}
+
+static bool run_chardev_remove(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    return chardev_remove(hmp_string(args, "id"), errp);
+}
+
+static bool run_chardev_send_break(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    return qmp_chardev_send_break(&(QmpChardevSendBreakArgs){ .id = (char *)hmp_string(args, "id") }, errp);
+}
+
+static bool run_ringbuf_write(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    const QmpRingbufWriteArgs a = { .device = (char *)hmp_string(args, "device"),
+                                    .data = (char *)hmp_string(args, "data") };
+
+    return qmp_ringbuf_write(&a, errp);
+}
+
+static bool run_ringbuf_read(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    const QmpRingbufReadArgs a = { .device = (char *)hmp_string(args, "device"),
+                                   .size = hmp_number(args, "size", 0) };
+    g_autofree char *data = qmp_ringbuf_read(&a, errp);
+
+    for (const char *p = data; p && *p; p++) {
+        /* Nothing that would change the terminal. */
+        if (*p == '\\') {
+            hmp_puts(hmp, "\\\\");
+        } else if ((uint8_t)*p < 0x20 && *p != '\n' && *p != '\t') {
+            hmp_printf(hmp, "\\u%04X", (uint8_t)*p);
+        } else {
+            hmp_printf(hmp, "%c", *p);
+        }
+    }
+    hmp_puts(hmp, data ? "\n" : "");
+    return data != NULL;
+}
+
+/* ---- networks ---- */
+
+static void print_client(Hmp *hmp, const NetClient *nc)
+{
+    hmp_printf(hmp, "%s: index=%u,type=%s,%s\n", nc->name, nc->queue_index, nc->is_nic ? "nic" : nc->ops->kind,
+               nc->info ? nc->info : "");
+}
+
+static void print_pair(NetClient *nc, void *opaque)
+{
+    Hmp *hmp = opaque;
+
+    /* NICs lead, with their back ends below. */
+    if (!nc->is_nic && nc->peer && nc->peer->is_nic) {
+        return;
+    }
+    print_client(hmp, nc);
+    if (nc->peer && nc->is_nic) {
+        hmp_puts(hmp, " \\ ");
+        print_client(hmp, nc->peer);
+    }
+}
+
+static bool info_network(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    net_clients_foreach(print_pair, hmp);
+    return true;
+}
+
+static bool run_netdev_add(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    const char *text = hmp_string(args, "netdev");
+    bool help = false;
+
+    return net_option_netdev(text ? text : "", &help, errp);
+}
+
+static bool run_netdev_del(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    return net_backend_del(hmp_string(args, "id"), errp);
+}
+
+static bool run_set_link(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    const QmpSetLinkArgs a = { .name = (char *)hmp_string(args, "name"), .up = hmp_bool(args, "up") };
+
+    return qmp_set_link(&a, errp);
+}
+
+#define CHARDEV_ID { "id", HMP_STRING, .complete = hmp_complete_chardev }
+
+HMP_COMMANDS(net_char_commands) = {
+    { "chardev-add", "args", "add chardev", HMP_ARGS({ "args", HMP_STRING }), run_chardev_add },
+    { "chardev-change", "id args", "change chardev", HMP_ARGS(CHARDEV_ID, { "args", HMP_STRING }),
+      run_chardev_change },
+    { "chardev-remove", "id", "remove chardev", HMP_ARGS(CHARDEV_ID), run_chardev_remove },
+    { "chardev-send-break", "id", "send a break on chardev", HMP_ARGS(CHARDEV_ID), run_chardev_send_break },
+    { "ringbuf_write", "device data", "Write to a ring buffer character device",
+      HMP_ARGS({ "device", HMP_STRING, .complete = hmp_complete_chardev }, { "data", HMP_STRING }),
+      run_ringbuf_write },
+    { "ringbuf_read", "device size", "Read from a ring buffer character device",
+      HMP_ARGS({ "device", HMP_STRING, .complete = hmp_complete_chardev }, { "size", HMP_NUMBER }),
+      run_ringbuf_read },
+    { "netdev_add", "[user|tap|socket],id=str[,prop=value][,...]", "add host network device",
+      HMP_ARGS({ "netdev", HMP_REST, .optional = true }), run_netdev_add },
+    { "netdev_del", "id", "remove host network device",
+      HMP_ARGS({ "id", HMP_STRING, .complete = hmp_complete_netdev }), run_netdev_del },
+    { "set_link", "name on|off", "change the link status of a network adapter",
+      HMP_ARGS({ "name", HMP_STRING, .complete = hmp_complete_nic }, { "up", HMP_SWITCH }), run_set_link },
+    HMP_END
+};
+
+HMP_INFO(net_char_infos) = {
+    { "chardev", "", "show the character devices", NULL, info_chardev },
+    { "network", "", "show the network state", NULL, info_network },
+    HMP_END
+};
