@@ -28,3 +28,18 @@ void block_driver_foreach(void (*fn)(const BlockDriver *drv, void *opaque), void
         fn(*p, opaque);
     }
 }
+
+const BlockDriver *block_driver_find_protocol(const char *prefix)
+{
+    for (const BlockDriver *const *d = __start_nemu_block_drivers; d < __stop_nemu_block_drivers; d++) {
+        if ((*d)->protocol_prefix && !strcmp((*d)->name, prefix)) {
+            return *d;
+        }
+        for (const char *const *a = (*d)->protocol_aliases; a && *a; a++) {
+            if (!strcmp(*a, prefix)) {
+                return *d;
+            }
+        }
+    }
+    return NULL;
+}

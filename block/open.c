@@ -28,9 +28,9 @@ const BlockDriver *block_protocol_for(const char *filename, Error **errp)
 
     if (block_path_has_protocol(filename)) {
         g_autofree char *prefix = g_strndup(filename, strcspn(filename, ":"));
-        const BlockDriver *drv = block_driver_find(prefix);
+        const BlockDriver *drv = block_driver_find_protocol(prefix);
 
-        if (!drv || !drv->protocol_prefix) {
+        if (!drv) {
             error_setg(errp, "Unknown protocol '%s'", prefix);
             return NULL;
         }

@@ -170,9 +170,12 @@ bool io_channel_write_all(IoChannel *ch, const void *buf, size_t len, Error **er
 
 bool io_channel_writev_all(IoChannel *ch, const struct iovec *iov, unsigned cnt, Error **errp)
 {
-    struct iovec left[8];
+    struct iovec few[8], *left = few;
+    g_autofree struct iovec *many = NULL;
 
-    assert(cnt <= ARRAY_SIZE(left));
+    if (cnt > ARRAY_SIZE(few)) {
+        left = many = g_new(struct iovec, cnt);
+    }
     memcpy(left, iov, cnt * sizeof(*iov));
     for (unsigned i = 0; i < cnt;) {
         ssize_t n;

@@ -65,10 +65,17 @@ static Step coroutine_fn ack(NbdClient *c, const Option *o)
 
 static Step coroutine_fn refuse(NbdClient *c, const Option *o, uint32_t type, const char *why)
 {
-    struct iovec iov = { (void *)why, strlen(why) };
+    struct iovec iov = { (void *)why, MIN(strlen(why), NBD_MAX_STRING) };
 
     trace_nbd_option_refused(c, o->type, why);
     return reply(c, o, type, &iov, 1) ? STEP_NEXT : STEP_GONE;
+}
+
+static Step coroutine_fn no_such_export(NbdClient *c, const Option *o, const char *name)
+{
+    g_autofree char *why = g_strdup_printf("export '%s' not present", name);
+
+    return refuse(c, o, NBD_REP_ERR_UNKNOWN, why);
 }
 
 /* ---- reading an option's data ---- */
@@ -237,7 +244,7 @@ static Step coroutine_fn option_info(NbdClient *c, Option *o)
     }
     exp = nbd_export_find(name);
     if (!exp) {
-        return refuse(c, o, NBD_REP_ERR_UNKNOWN, "no such export");
+        return no_such_export(c, o, name);
     }
     block_export_ref(&exp->common);
     step = describe(c, o, exp, &want);
@@ -358,7 +365,7 @@ static Step coroutine_fn option_meta(NbdClient *c, Option *o)
     }
     exp = nbd_export_find(name);
     if (!exp) {
-        return refuse(c, o, NBD_REP_ERR_UNKNOWN, "no such export");
+        return no_such_export(c, o, name);
     }
     ctx.serial = exp->serial;
     ctx.bitmaps = g_new0(bool, exp->bitmap_count + 1);

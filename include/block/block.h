@@ -98,6 +98,7 @@ struct BlockSubmit {
 struct BlockDriver {
     const char *name;                   /* "raw", "file", "qcow2" */
     const char *protocol_prefix;        /* "nbd" for "nbd:..." file names; NULL for formats */
+    const char *const *protocol_aliases;        /* further ones, NULL at the end; or NULL */
     size_t instance_size;
     bool is_filter;                     /* the content is that of the filtered child */
     bool is_protocol;                   /* has a file name, no child "file" */
@@ -233,6 +234,8 @@ void block_fast_complete(BlockSubmit *s, int ret);
         __attribute__((used, section("nemu_block_drivers"))) = &ident;      \
     static const BlockDriver ident
 const BlockDriver *block_driver_find(const char *name);
+/* The driver for file names that begin with @prefix and a colon. */
+const BlockDriver *block_driver_find_protocol(const char *prefix);
 void block_driver_foreach(void (*fn)(const BlockDriver *drv, void *opaque), void *opaque);
 
 typedef enum BlockOpenFlags {

@@ -59,7 +59,6 @@ ssize_t io_channel_write(IoChannel *ch, const void *buf, size_t len, Error **err
  */
 bool io_channel_read_all(IoChannel *ch, void *buf, size_t len, Error **errp);
 bool io_channel_write_all(IoChannel *ch, const void *buf, size_t len, Error **errp);
-/* At most 8 pieces. */
 bool io_channel_writev_all(IoChannel *ch, const struct iovec *iov, unsigned cnt, Error **errp);
 /* Until @ch may be ready to read or write: yielding in a coroutine, else blocking the thread. */
 void io_channel_wait(IoChannel *ch, bool for_write);
