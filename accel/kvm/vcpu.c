@@ -215,7 +215,7 @@ static bool handle_rare_exit(CpuState *cpu, struct kvm_run *run)
     case KVM_EXIT_IRQ_WINDOW_OPEN:
         return true;
     case KVM_EXIT_SHUTDOWN:
-        /* A triple fault. */
+        trace_kvm_triple_fault(cpu->index);
         request_reset(cpu);
         return false;
     case KVM_EXIT_INTERNAL_ERROR:

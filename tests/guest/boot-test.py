@@ -112,10 +112,11 @@ def test_reset():
 
 
 def test_triple_fault():
-    with Guest(image('pvh'), 't', '-S') as g:
+    with Guest(image('pvh'), 't', '-S', '-trace', 'kvm_triple_fault') as g:
         g.qmp.cmd('cont')
         runner.equal(g.events(), [('RESUME', None), ('RESET', 'guest-reset'), ('SHUTDOWN', 'guest-shutdown')])
         g.finish()
+        runner.equal(g.output().count('kvm_triple_fault cpu 0'), 1, 'trace of the cause')
         runner.equal(g.text(), 'entered by PVH: t\n' * 2 + 'off\n')
 
 

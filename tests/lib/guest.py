@@ -5,6 +5,7 @@ A script that needs KVM calls require_kvm() first. Where the host has no usable
 /dev/kvm, the script then runs once more inside the emulated host
 (tests/nested/emulated-host.sh), which has a real one.
 """
+import contextlib
 import os
 import shutil
 import sys
@@ -60,6 +61,9 @@ class Guest(qtest.Process):
         listener = qmplib.listener(qmp_path)
         argv = [program or qtest.binary(arch), '-machine', machine + ',accel=kvm', '-nodefaults', '-display', 'none',
                 '-chardev', 'socket,id=qmp,path=' + qmp_path, '-mon', 'chardev=qmp,mode=control']
+        # Why a guest was reset or stopped: part of the output when a case fails.
+        for pattern in ('system_*', 'run_state_set', 'acpi_reset', 'acpi_sleep', 'kvm_triple_fault'):
+            argv += ['-trace', pattern]
         if serial:
             argv += ['-serial', 'file:' + self.path('console')]
         super().__init__(argv + list(args))
@@ -85,15 +89,40 @@ class Guest(qtest.Process):
         except FileNotFoundError:
             return ''
 
-    def wait_console(self, text, timeout=120):
-        """Until the console has shown @text; a guest that ends first is a failure."""
+    def check_untroubled(self):
+        """A guest that was reset or stopped, and nobody asked for it, is a failure at once."""
+        with contextlib.suppress(qmplib.QmpClosed):
+            self.qmp.events = self.qmp.poll_events()
+        for event in self.qmp.events:
+            if event['event'] in ('RESET', 'STOP', 'GUEST_PANICKED'):
+                raise AssertionError('unexpected event %r' % event)
+
+    def wait_console(self, text, timeout=120, untroubled=True):
+        """Until the console has shown @text; a guest that ends first, or has trouble, is a failure."""
         def seen():
             if text in self.console():
                 return True
+            if untroubled:
+                self.check_untroubled()
             if self.proc.poll() is not None and text not in self.console():
                 raise AssertionError('the emulator ended before the console showed %r' % text)
             return False
         runner.wait_for(seen, timeout, 'console text %r' % text, interval=0.02)
+
+    def diagnose(self):
+        """Where the CPUs and threads are, of a guest that does not get on."""
+        for name in ('query-status', 'query-cpus-fast'):
+            print('# %s: %r' % (name, self.qmp.cmd(name)))
+        with contextlib.suppress(qmplib.QmpError):
+            for line in self.qmp.hmp('info registers -a').splitlines():
+                print('# ' + line.rstrip())
+        for task in sorted(os.listdir('/proc/%d/task' % self.pid)):
+            words = []
+            for name in ('comm', 'wchan', 'syscall'):
+                with contextlib.suppress(OSError), open('/proc/%d/task/%s/%s' % (self.pid, task, name),
+                                                        encoding='utf-8') as f:
+                    words.append(f.read().strip())
+            print('# thread %s: %s' % (task, ', '.join(words)))
 
     def cleanup(self):
         if self.qmp:
@@ -105,6 +134,9 @@ class Guest(qtest.Process):
 
     def __exit__(self, exc_type, exc, tb):
         try:
+            if exc_type is not None and self.proc.poll() is None:
+                with contextlib.suppress(Exception):
+                    self.diagnose()
             self.kill()
             if exc_type is not None and not issubclass(exc_type, runner.Skip):
                 self.dump()

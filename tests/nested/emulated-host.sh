@@ -11,7 +11,7 @@ usage: $0 [options] [--] command [args...]
   -s DIR[:ro] share a host directory, at the same path in L1 (repeatable, <= 4;
             the first one is the command's working directory)
   -t SECS   timeout for everything                          (default 300)
-  -p N      L1 vCPUs     (default 2)      -m MIB  L1 memory (default 2048)
+  -p N      L1 vCPUs     (default: x86 1, aarch64 2)      -m MIB  L1 memory (default 2048)
   -C MODEL  L1 -cpu      (x86: max,-xsave; aarch64: cortex-a72)
   -K OPTS   options for kvm_amd/kvm.ko, e.g. 'npt=0' (x86, implies -n)
   -k ARGS   more kernel arguments (implies -n)
@@ -35,7 +35,7 @@ esac
 CACHE=${NEMU_CACHE:-$HOME/.cache/nemu}
 # One folder a version of what makes its content, so that two checkouts do not disturb each other.
 C=$CACHE/$ARCH-$(sed '/^# ---- (iii)/,$d' "$HERE/emulated-host.sh" | cat - "$HERE/guest-init.sh" | sha256sum | cut -c1-12)
-SHARES=() TMO=300 SMP=2 MEM=2048 CPU= KVMOPT= KARGS= SNAP=1 SAVE=1 VERB= PREP= SHOW=
+SHARES=() TMO=300 SMP= MEM=2048 CPU= KVMOPT= KARGS= SNAP=1 SAVE=1 VERB= PREP= SHOW=
 while getopts s:t:p:m:C:K:k:nNvPLh o; do case $o in
   s) SHARES+=("$OPTARG") ;; t) TMO=$OPTARG ;; p) SMP=$OPTARG ;; m) MEM=$OPTARG ;;
   C) CPU=$OPTARG ;; K) KVMOPT=$OPTARG SNAP= SAVE= ;; k) KARGS=$OPTARG SNAP= SAVE= ;;
@@ -161,13 +161,17 @@ cleanup() { [ -z "$PID" ] || kill $PID 2>/dev/null || true; rm -rf "$R"; }
 trap cleanup EXIT; trap 'exit 130' INT; trap 'exit 143' TERM
 mkdir -p $R/ctl $R/empty; : >$R/ctl/mounts; : >$R/console
 ROOT=; [ $ARCH = aarch64 ] && ROOT=$C/root
+# One CPU on x86: with several, QEMU 7.2's emulation of SVM sometimes loses interrupts or the
+# whole machine (a guest that hangs or resets by itself, a host that dies).
+if [ $ARCH = x86 ]; then SMP=${SMP:-1}; else SMP=${SMP:-2}; fi
+if [ $SMP = 1 ]; then THREAD=single; else THREAD=multi; fi
 APPEND="quiet loglevel=4 nokaslr mitigations=off random.trust_cpu=on panic=-1 l1kvm=${KVMOPT// /,} $KARGS"
 if [ $ARCH = x86 ]; then CPU=${CPU:-max,-xsave}
   Q=(qemu-system-x86_64 -M q35 -cpu "$CPU"); APPEND="console=ttyS0 tsc=reliable $APPEND"
 else CPU=${CPU:-cortex-a72}
   Q=(qemu-system-aarch64 -M virt,virtualization=on,gic-version=${L1_GIC:-3} -cpu "$CPU"); APPEND="console=ttyAMA0 $APPEND"
 fi
-Q+=(-accel tcg,thread=multi,tb-size=256 -smp $SMP -m $MEM -nodefaults -display none -no-reboot
+Q+=(-accel tcg,thread=$THREAD,tb-size=256 -smp $SMP -m $MEM -nodefaults -display none -no-reboot
   -kernel "$C/kernel" -initrd "$C/initrd.l1" -append "$APPEND" -serial "file:$R/console"
   -device virtio-rng-pci -device virtio-serial-pci -device virtserialport,chardev=out,name=l1.out
   -drive "if=none,id=ctl,format=raw,file=$R/ctl.img" -device virtio-blk-pci,drive=ctl)
