@@ -33,6 +33,8 @@ OTHERS = {'virtconsole', 'virtserialport', 'virtio-blk-pci-non-transitional', 'v
           'virtio-rng-pci-non-transitional', 'virtio-serial-pci-non-transitional',
           # Behind a memory-mapped transport, which this machine does not have: arm-virt-test has them.
           'virtio-blk-device', 'virtio-net-device', 'virtio-rng-device', 'virtio-serial-device',
+          # The same devices behind virtio-mmio, which this machine does not have.
+          'virtio-blk-device', 'virtio-net-device', 'virtio-rng-device', 'virtio-serial-device',
           # Its register ends the program, which is what it is for: virt-machine-test has it.
           'isa-debug-exit'}
 TYPES = {'virtio-blk-pci': virtio.BLOCK, 'virtio-net-pci': virtio.NET, 'virtio-rng-pci': virtio.RNG,
