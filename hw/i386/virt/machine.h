@@ -30,10 +30,27 @@ typedef struct VirtMachine {
     BootPlan *boot;             /* NULL: no kernel given */
     GByteArray *acpi;           /* placed tables, RSDP first; NULL: none */
     bool boot_applied;          /* guest memory is as the plan says already */
+    /* Settings (names.c): OnOffAuto, and bool for what can only be off. */
+    int acpi_choice;
+    struct {
+        int smm, vmport;
+        bool hpet, pit, i8042, sata, smbus;
+    } absent;
 } VirtMachine;
+
+#define VIRT_MAX_CPUS 288
 
 extern const TypeInfo virt_machine_type;        /* "virt-machine", abstract */
 #define VIRT_MACHINE(p) ((VirtMachine *)object_cast(p, &virt_machine_type))
+
+/* For every name of the machine. */
+bool virt_machine_init(MachineState *m, Error **errp);
+bool virt_machine_ready(MachineState *m, Error **errp);
+void virt_machine_reset(MachineState *m);
+
+/* ---- names.c ---- */
+
+extern const ObjectProperty virt_machine_properties[];
 
 /* ---- gsi.c ---- */
 

@@ -13,7 +13,6 @@
 #include "system/runstate.h"
 #include "system/serial.h"
 
-#define VIRT_MAX_CPUS 288
 #define VIRT_MIN_RAM MIB
 
 /* ---- memory ---- */
@@ -146,7 +145,7 @@ static bool create_serial(VirtMachine *v, Error **errp)
 
 /* ---- the machine ---- */
 
-static bool virt_init(MachineState *m, Error **errp)
+bool virt_machine_init(MachineState *m, Error **errp)
 {
     static const AcpiReducedPorts acpi_ports = {
         .sleep_control = VIRT_PORT_SLEEP_CONTROL, .sleep_status = VIRT_PORT_SLEEP_STATUS,
@@ -176,12 +175,12 @@ static bool virt_init(MachineState *m, Error **errp)
     return v->fw_cfg && create_serial(v, errp) && machine_create_cpus(m, errp);
 }
 
-static bool virt_ready(MachineState *m, Error **errp)
+bool virt_machine_ready(MachineState *m, Error **errp)
 {
     return virt_boot_prepare(VIRT_MACHINE(m), errp);
 }
 
-static void virt_reset(MachineState *m)
+void virt_machine_reset(MachineState *m)
 {
     reset_all();
     cpus_reset_all();
@@ -203,6 +202,7 @@ OBJECT_TYPE(virt_machine_type) = {
     .parent = &machine_type,
     .abstract = true,
     .instance_size = sizeof(VirtMachine),
+    .properties = virt_machine_properties,
     .instance_finalize = virt_finalize,
 };
 
@@ -218,9 +218,9 @@ static const MachineOps virt_1_0_ops = {
     .default_ram_id = "virt.ram",
     .default_ram_size = 128 * MIB,
     .cpu_dies = true,
-    .init = virt_init,
-    .ready = virt_ready,
-    .reset = virt_reset,
+    .init = virt_machine_init,
+    .ready = virt_machine_ready,
+    .reset = virt_machine_reset,
 };
 
 OBJECT_TYPE_STATIC(virt_1_0_machine_type) = {

@@ -502,8 +502,10 @@ static bool test_console(void)
 {
     /* The device drops messages that find no buffer. */
     static struct { Control c; char name[56]; } in[8];
+    char wanted[32] = "test.0";
     uint32_t len;
 
+    option("port", wanted, sizeof(wanted));
     CHECK(virtio_find(&console, VIRTIO_CONSOLE, 0));
     CHECK(virtio_negotiate(&console, CONSOLE_F_MULTIPORT));
     CHECK(console.features & CONSOLE_F_MULTIPORT);
@@ -527,7 +529,7 @@ static bool test_console(void)
             CHECK(control_send(id, PORT_OPEN, 1));
         } else if (in[i].c.event == PORT_NAME) {
             print("# port %u is \"%s\"\n", id, in[i].name);
-            if (!memcmp(in[i].name, "test.0", 6)) {
+            if (!memcmp(in[i].name, wanted, strlen(wanted))) {
                 named_port = id;
                 CHECK(control_send(id, PORT_OPEN, 1));
             }
