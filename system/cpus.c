@@ -406,45 +406,53 @@ void cpus_reset_all(void)
 
 /* ---- -cpu ---- */
 
+/* One word of -cpu: "+feat", "-feat", "feat", "prop=value". @flags wins over @plain in the end. */
+static bool add_cpu_word(const char *word, JsonValue *plain, JsonValue *flags, Error **errp)
+{
+    const char *eq = strchr(word, '=');
+    g_autofree char *name = NULL;
+
+    if (*word == '+' || *word == '-') {
+        json_object_set_take(flags, word + 1, json_keyval_string(*word == '+' ? "on" : "off"));
+        return true;
+    }
+    if (eq == word) {
+        error_setg(errp, "-cpu: a property is missing before '%s'", word);
+        return false;
+    }
+    name = eq ? g_strndup(word, eq - word) : g_strdup(word);
+    json_object_set_take(plain, name, json_keyval_string(eq ? eq + 1 : "on"));
+    return true;
+}
+
 bool cpu_parse_model(const char *text, const char *suffix, char **type, JsonValue **options, Error **errp)
 {
-    g_auto(GStrv) parts = g_strsplit(text, ",", 2);
-    g_autoptr(GString) plain = g_string_new(NULL);
-    g_autoptr(JsonValue) object = NULL;
+    g_auto(GStrv) words = g_strsplit(text, ",", -1);
+    g_autoptr(JsonValue) plain = json_object();
     g_autoptr(JsonValue) flags = json_object();
 
     *type = NULL;
     *options = NULL;
-    if (!parts[0] || !*parts[0]) {
+    if (!words[0] || !*words[0]) {
         error_setg(errp, "-cpu needs the name of a CPU model");
         return false;
     }
-    if (parts[1]) {
-        g_auto(GStrv) words = g_strsplit(parts[1], ",", -1);
-
-        for (char **w = words; *w; w++) {
-            if (**w == '+' || **w == '-') {
-                json_object_set_take(flags, *w + 1, json_keyval_string(**w == '+' ? "on" : "off"));
-            } else if (**w) {
-                /* A word of its own switches on. */
-                g_string_append_printf(plain, "%s%s%s", plain->len ? "," : "", *w,
-                                       strchr(*w, '=') ? "" : "=on");
-            }
-        }
-        object = keyval_parse(plain->str, NULL, NULL, errp);
-        if (!object) {
+    /* Names have dots and begin with digits ("sse4.1", "3dnow"): no general key=value text. */
+    for (char **w = words + 1; *w; w++) {
+        if (**w && !add_cpu_word(*w, plain, flags, errp)) {
             return false;
         }
-        /* Whatever the order, + and - win. */
-        for (size_t i = 0; i < json_object_len(flags); i++) {
-            const char *key;
-            JsonValue *v;
-
-            json_object_at(flags, i, &key, &v);
-            json_object_set_take(object, key, json_ref(v));
-        }
-        *options = g_steal_pointer(&object);
     }
-    *type = g_strdup_printf("%s-%s", parts[0], suffix);
+    for (size_t i = 0; i < json_object_len(flags); i++) {
+        const char *key;
+        JsonValue *v;
+
+        json_object_at(flags, i, &key, &v);
+        json_object_set_take(plain, key, json_ref(v));
+    }
+    *type = g_strdup_printf("%s-%s", words[0], suffix);
+    if (words[1]) {
+        *options = g_steal_pointer(&plain);
+    }
     return true;
 }

@@ -40,6 +40,7 @@ static int repeat_ioctl(int fd, unsigned long request, void *arg)
 static int open_device(Error **errp)
 {
     int fd = open_cloexec("/dev/kvm", O_RDWR);
+    int version;
 
     if (fd < 0) {
         int err = errno;
@@ -48,6 +49,13 @@ static int open_device(Error **errp)
             error_report("Could not access KVM kernel module: %s", strerror(err));
         }
         error_setg(errp, "%s", strerror(err));
+        return -1;
+    }
+    version = repeat_ioctl(fd, KVM_GET_API_VERSION, NULL);
+    if (version != KVM_EXPECTED_API) {
+        error_setg(errp, "its API has version %d, expected %d", version, KVM_EXPECTED_API);
+        close(fd);
+        return -1;
     }
     return fd;
 }
@@ -119,23 +127,6 @@ static bool kvm_probe(Error **errp)
     return true;
 }
 
-static bool open_module(KvmState *s, Error **errp)
-{
-    int version;
-
-    s->fd = open_device(errp);
-    if (s->fd < 0) {
-        return false;
-    }
-    version = repeat_ioctl(s->fd, KVM_GET_API_VERSION, NULL);
-    if (version != KVM_EXPECTED_API) {
-        error_setg(errp, "its API has version %d, expected %d", version, KVM_EXPECTED_API);
-        close(s->fd);
-        return false;
-    }
-    return true;
-}
-
 static bool create_vm(KvmState *s, Error **errp)
 {
     int size;
@@ -170,7 +161,8 @@ static bool kvm_init(AccelState *accel, Object *machine, Error **errp)
                    " controllers in the kernel (kernel-irqchip=on)", s->irqchip);
         return false;
     }
-    if (!open_module(s, errp)) {
+    s->fd = open_device(errp);
+    if (s->fd < 0) {
         return false;
     }
     if (!create_vm(s, errp)) {

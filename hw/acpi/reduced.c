@@ -102,6 +102,6 @@ bool acpi_reduced_create(Object *parent, const AcpiReducedPorts *ports, Error **
 {
     DeviceState *dev = device_new(&acpi_reduced_type);
     ACPI_REDUCED(dev)->ports = *ports;
-    object_add_child(parent, "acpi", dev, &error_abort);
+    object_add_child(parent, "acpi-ports", dev, &error_abort);
     return device_realize_and_unref(dev, NULL, errp);
 }

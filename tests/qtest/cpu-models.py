@@ -142,7 +142,7 @@ def test_properties_change_a_model():
 
 def test_objects():
     """A CPU of a machine: model, identification and features as properties."""
-    with qtest.Emulator('-machine', 'virt', '-cpu', 'EPYC-v2,-avx2,+pcid,phys-bits=41', '-smp', '2') as vm:
+    with qtest.Emulator('-machine', 'virt', '-cpu', 'EPYC-v2,-avx2,+pcid,phys-bits=41,sse4.1=off,3dnowprefetch=off,erms,avx2=on', '-smp', '2') as vm:
         cpus = vm.qmp.cmd('query-cpus-fast')
         path = cpus[0]['qom-path']
 
@@ -150,6 +150,7 @@ def test_objects():
             return vm.qmp.cmd('qom-get', path=path, property=name)
         runner.equal(get('type'), 'EPYC-v2-x86_64-cpu')
         runner.equal((get('avx'), get('avx2'), get('pcid'), get('ibpb')), (True, False, True, True))
+        runner.equal((get('sse4.1'), get('sse4.2'), get('3dnowprefetch'), get('erms')), (False, True, False, True))
         runner.equal((get('family'), get('model'), get('stepping')), (23, 1, 2))
         runner.equal((get('vendor'), get('model-id')), ('AuthenticAMD', 'AMD EPYC Processor (with IBPB)'))
         runner.equal((get('level'), get('xlevel'), get('phys-bits')), (13, 0x8000001e, 41))
@@ -158,7 +159,7 @@ def test_objects():
         runner.equal(names['unavailable-features'], 'strList')
         # Management asks for every boolean one by one: other spellings are not listed.
         assert 'sse4.1' in names and 'sse4_1' not in names and 'sse4-1' not in names, names
-        runner.equal(get('sse4_1'), True)
+        runner.equal(get('sse4_2'), True)
 
 
 def test_command_line():

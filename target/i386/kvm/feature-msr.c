@@ -141,13 +141,39 @@ static bool is_visible(const X86Cpu *cpu, X86FeatureWord w)
     }
 }
 
+/* A KVM may refuse what it offers; then the guest sees KVM's own value, unless the user insists. */
+static bool set_all(CpuState *cs, FeatureMsrs *b, Error **errp)
+{
+    const X86Cpu *cpu = X86_CPU(cs);
+
+    while (b->head.nmsrs) {
+        uint32_t n = b->head.nmsrs;
+        int ret = MAX(kvm_vcpu_ioctl(cs, KVM_SET_MSRS, b), 0);
+
+        if (ret >= (int)n) {
+            break;
+        }
+        if (cpu->enforce) {
+            error_setg(errp, "KVM does not take the value 0x%" PRIx64 " of feature MSR 0x%x",
+                       (uint64_t)b->entries[ret].data, b->entries[ret].index);
+            return false;
+        }
+        if (cpu->check && cs->index == 0) {
+            warn_report("KVM does not take the value 0x%" PRIx64 " of feature MSR 0x%x",
+                        (uint64_t)b->entries[ret].data, b->entries[ret].index);
+        }
+        b->head.nmsrs = n - ret - 1;
+        memmove(&b->entries[0], &b->entries[ret + 1], b->head.nmsrs * sizeof(b->entries[0]));
+    }
+    return true;
+}
+
 bool kvm_x86_put_feature_msrs(CpuState *cs, Error **errp)
 {
     const X86Cpu *cpu = X86_CPU(cs);
     FeatureMsrs b = { .head.nmsrs = 0 };
     uint64_t ucode = cpu->ucode_rev ? cpu->ucode_rev
                                     : cpu->is_host && ucode_is_offered ? offered_ucode : 0;
-    int ret;
 
     for (X86FeatureWord w = 0; w < X86_FEATURE_WORDS; w++) {
         if (is_offered[w] && is_visible(cpu, w) && msr_value(cpu, w) != offered[w]) {
@@ -159,14 +185,5 @@ bool kvm_x86_put_feature_msrs(CpuState *cs, Error **errp)
     if (ucode) {
         b.entries[b.head.nmsrs++] = (struct kvm_msr_entry){ .index = MSR_UCODE_REV, .data = ucode };
     }
-    if (!b.head.nmsrs) {
-        return true;
-    }
-    ret = kvm_vcpu_ioctl(cs, KVM_SET_MSRS, &b);
-    if (ret != (int)b.head.nmsrs) {
-        error_setg(errp, "KVM does not take the value 0x%" PRIx64 " of feature MSR 0x%x of CPU %d",
-                   (uint64_t)b.entries[MAX(ret, 0)].data, b.entries[MAX(ret, 0)].index, cs->index);
-        return false;
-    }
-    return true;
+    return set_all(cs, &b, errp);
 }

@@ -9,9 +9,16 @@
 #define CAP_POINTER 0x34
 #define CAP_MSIX 0x11
 #define HEADER_TYPE 0x0e
+#define BUS_NUMBERS 0x18
+#define MEMORY_WINDOW 0x20
+#define BRIDGE_WINDOW 0xd0000000u
+#define BRIDGE_WINDOW_SIZE 0x00400000u
+#define MAX_BUSES 16
 
 PciFunction pci_functions[64];
 unsigned pci_count;
+static unsigned buses;
+static uint32_t bus_next[MAX_BUSES];    /* where the next BAR goes */
 
 static uintptr_t address(const PciFunction *f, unsigned reg)
 {
@@ -64,14 +71,30 @@ void pci_write16(const PciFunction *f, unsigned reg, uint16_t v)
     outw(0xcfc + (reg & 2), v);
 }
 
-void pci_scan(void)
+/* Nobody has numbered buses or opened windows before us: each bridge gets one of both. */
+static uint8_t bridge_open(const PciFunction *f)
 {
-    pci_count = 0;
+    uint8_t bus;
+    uint32_t base;
+
+    if (buses == MAX_BUSES) {
+        return 0;
+    }
+    bus = buses++;
+    base = bus_next[bus] = BRIDGE_WINDOW + (bus - 1) * BRIDGE_WINDOW_SIZE;
+    pci_write32(f, BUS_NUMBERS, f->bus | bus << 8 | bus << 16);
+    pci_write32(f, MEMORY_WINDOW, base >> 16 | ((base + BRIDGE_WINDOW_SIZE - 1) & 0xfff00000));
+    pci_write16(f, COMMAND, COMMAND_MEMORY | COMMAND_MASTER);
+    return bus;
+}
+
+static void scan_bus(uint8_t bus)
+{
     for (unsigned devfn = 0; devfn < 256 && pci_count < 64; devfn++) {
         PciFunction *f = &pci_functions[pci_count];
         uint32_t id;
 
-        *f = (PciFunction){ .devfn = devfn };
+        *f = (PciFunction){ .bus = bus, .devfn = devfn };
         id = pci_read32(f, 0);
         if (id == 0xffffffff || id == 0) {
             devfn |= devfn & 7 ? 0 : 7;
@@ -81,15 +104,29 @@ void pci_scan(void)
         f->device = id >> 16;
         f->class_rev = pci_read32(f, 8);
         pci_count++;
+        if ((pci_read8(f, HEADER_TYPE) & 0x7f) == 1) {
+            uint8_t behind = bridge_open(f);
+            if (behind) {
+                scan_bus(behind);
+            }
+        }
         if (!(devfn & 7) && !(pci_read8(f, HEADER_TYPE) & 0x80)) {
             devfn |= 7;
         }
     }
 }
 
+void pci_scan(void)
+{
+    pci_count = 0;
+    buses = 1;
+    bus_next[0] = BAR_WINDOW;
+    scan_bus(0);
+}
+
 static void place_bars(PciFunction *f)
 {
-    static uint32_t next = BAR_WINDOW;
+    uint32_t next = bus_next[f->bus];
 
     for (unsigned i = 0; i < 6; i++) {
         unsigned reg = 0x10 + 4 * i;
@@ -114,6 +151,7 @@ static void place_bars(PciFunction *f)
             i++;
         }
     }
+    bus_next[f->bus] = next;
 }
 
 void pci_enable(PciFunction *f)
