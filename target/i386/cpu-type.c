@@ -7,6 +7,7 @@
  */
 #include "util/osdep.h"
 #include "accel/kvm.h"
+#include "hyperv.h"
 #include "kvm/kvm-x86.h"
 #include "models.h"
 
@@ -31,6 +32,18 @@ static bool check_vendor(const X86Cpu *cpu, Error **errp)
         return false;
     }
     return true;
+}
+
+static bool check_hv(const X86Cpu *cpu, Error **errp)
+{
+    unsigned count = 0;
+    const X86CpuidEntry *list = NULL;
+
+    if (!x86_on_kvm() || !x86_hv_enabled(cpu)) {
+        return true;
+    }
+    list = kvm_x86_hv_cpuid(&count);
+    return x86_hv_check(cpu, list, count, errp);
 }
 
 static bool choose_phys_bits(X86Cpu *cpu, Error **errp)
@@ -86,7 +99,7 @@ bool x86_cpu_prepare(X86Cpu *cpu, Error **errp)
     choose_ids(cpu, t);
     x86_cpu_expand_features(cpu);
     if (!check_vendor(cpu, errp) || !x86_cpu_filter_features(cpu, errp) ||
-        !choose_phys_bits(cpu, errp)) {
+        !choose_phys_bits(cpu, errp) || !check_hv(cpu, errp)) {
         return false;
     }
     if (x86_on_kvm()) {
@@ -308,6 +321,8 @@ static const DeviceOps x86_device_ops = {
     { .name = (n), .kind = &prop_kind_##k, .offset = offsetof(X86Cpu, field_),          \
       .type_name = (type), .get = get_##field_, __VA_ARGS__ }
 
+#define HV(n, part, desc) PROP_BIT64(n, X86Cpu, hv, X86_HV_##part, false, "Hyper-V: " desc)
+
 static const ObjectProperty x86_cpu_properties[] = {
     PROP_UINT32("apic-id", X86Cpu, apic_id, UINT32_MAX, "APIC id; by default from the topology"),
     PROP_INT32("socket-id", X86Cpu, socket_id, -1, "its socket"),
@@ -347,6 +362,36 @@ static const ObjectProperty x86_cpu_properties[] = {
       .description = "machine checks of one CPU only (not supported: must be off)" },
     PROP_BOOL("kvm-pv-enforce-cpuid", X86Cpu, pv_enforce_cpuid, false,
               "KVM features that CPUID does not show do not work"),
+    HV("hv-relaxed", RELAXED, "no watchdogs that a busy host would trip"),
+    HV("hv-vapic", VAPIC, "APIC registers as MSRs"),
+    HV("hv-vpindex", VPINDEX, "each CPU knows its number"),
+    HV("hv-runtime", RUNTIME, "how long a CPU has run"),
+    HV("hv-crash", CRASH, "the guest can tell of its crash"),
+    HV("hv-time", TIME, "reference time counter and page"),
+    HV("hv-synic", SYNIC, "synthetic interrupt controller"),
+    HV("hv-stimer", STIMER, "synthetic timers"),
+    HV("hv-stimer-direct", STIMER_DIRECT, "synthetic timers that interrupt directly"),
+    HV("hv-reset", RESET, "the guest can reset itself"),
+    HV("hv-frequencies", FREQUENCIES, "TSC and APIC frequencies as MSRs"),
+    HV("hv-reenlightenment", REENLIGHTENMENT, "news of a changed TSC frequency"),
+    HV("hv-tlbflush", TLBFLUSH, "flush the TLBs of other CPUs"),
+    HV("hv-ipi", IPI, "interrupt other CPUs"),
+    HV("hv-avic", AVIC, "recommend what leaves the hardware's APIC alone"),
+    { .name = "hv-apicv", .kind = &prop_kind_bit64, .offset = offsetof(X86Cpu, hv),
+      .bit = X86_HV_AVIC, .flags = PROP_HIDDEN },
+    HV("hv-xmm-input", XMM_INPUT, "hypercalls with arguments in XMM registers"),
+    PROP_UINT32("hv-spinlocks", X86Cpu, hv_spinlocks, UINT32_MAX,
+                "tries at a lock before telling the hypervisor"),
+    PROP_BOOL("hv-passthrough", X86Cpu, hv_passthrough, false, "all of Hyper-V that KVM has"),
+    PROP_BOOL("hv-enforce-cpuid", X86Cpu, hv_enforce_cpuid, false,
+              "Hyper-V features that CPUID does not show do not work"),
+    PROP_STRING("hv-vendor-id", X86Cpu, hv_vendor_id, "Hyper-V's name, at most 12 characters"),
+    PROP_UINT32("hv-version-id-build", X86Cpu, hv_version.build, 14393, "its build number"),
+    PROP_UINT16("hv-version-id-major", X86Cpu, hv_version.major, 10, "its major version"),
+    PROP_UINT16("hv-version-id-minor", X86Cpu, hv_version.minor, 0, "its minor version"),
+    PROP_UINT32("hv-version-id-spack", X86Cpu, hv_version.spack, 0, "its service pack"),
+    PROP_UINT8("hv-version-id-sbranch", X86Cpu, hv_version.sbranch, 0, "its service branch"),
+    PROP_UINT32("hv-version-id-snumber", X86Cpu, hv_version.snumber, 0, "its service number"),
     PROP_CUSTOM("unavailable-features", "strList", get_unavailable, NULL, PROP_READ_ONLY,
                 "features that were asked for and this host lacks"),
     PROP_END

@@ -113,6 +113,20 @@ typedef struct X86Registers {
     uint8_t *xsave;             /* standard format, allocated */
 } X86Registers;
 
+/* Parts of Hyper-V's interface: bits of X86Cpu.hv. */
+enum {
+    X86_HV_RELAXED, X86_HV_VAPIC, X86_HV_VPINDEX, X86_HV_RUNTIME, X86_HV_CRASH, X86_HV_TIME,
+    X86_HV_SYNIC, X86_HV_STIMER, X86_HV_STIMER_DIRECT, X86_HV_RESET, X86_HV_FREQUENCIES,
+    X86_HV_REENLIGHTENMENT, X86_HV_TLBFLUSH, X86_HV_IPI, X86_HV_AVIC, X86_HV_XMM_INPUT,
+};
+
+/* Which Hyper-V it says it is. */
+typedef struct X86HvVersion {
+    uint32_t build, spack, snumber;
+    uint16_t major, minor;
+    uint8_t sbranch;
+} X86HvVersion;
+
 /* What a named model says; all zero for host and max. Texts are constants. */
 typedef struct X86CpuBase {
     const char *vendor, *model_id;
@@ -135,6 +149,11 @@ typedef struct X86Cpu {
     uint8_t host_phys_bits_limit;
     bool migratable, kvm, pmu, check, enforce, host_cache_info, l3_cache, legacy_cache, lmce;
     bool pv_enforce_cpuid;
+    uint64_t hv;
+    uint32_t hv_spinlocks;      /* tries before telling the hypervisor; UINT32_MAX: never tell */
+    bool hv_passthrough, hv_enforce_cpuid;
+    char *hv_vendor_id;
+    X86HvVersion hv_version;
     uint64_t ucode_rev;         /* microcode revision; 0: the host's, or KVM's */
     uint32_t level, xlevel, min_level, min_xlevel;      /* UINT32_MAX, 0: from the features */
     int64_t tsc_frequency;      /* Hz; 0: the host's */

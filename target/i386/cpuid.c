@@ -7,9 +7,11 @@
  * Main thread, at realize.
  */
 #include "util/osdep.h"
+#include "hyperv.h"
 #include "models.h"
 
 #define KVM_FREQUENCIES 0x40000010      /* the leaf with clocks, where KVM's own end before it */
+#define KVM_BEHIND_HYPERV 0x100         /* guests that know both look there for KVM's leaves */
 #define APIC_BUS_KHZ 1000000
 
 typedef struct Builder {
@@ -381,9 +383,15 @@ static bool adapt(Builder *b, X86CpuidEntry *e)
     case 0xd:
         return set_xsave_leaf(b, e);
     case 0x40000000:
-        e->eax = cpu->tsc_frequency ? KVM_FREQUENCIES : 0x40000001;
+        if (x86_hv_enabled(cpu)) {
+            e->function += KVM_BEHIND_HYPERV;
+            e->eax = e->function + 1;
+        } else {
+            e->eax = cpu->tsc_frequency ? KVM_FREQUENCIES : 0x40000001;
+        }
         return cpu->kvm;
     case 0x40000001:
+        e->function += x86_hv_enabled(cpu) ? KVM_BEHIND_HYPERV : 0;
         e->eax = cpu->features[X86_FEATURE_KVM_EAX];
         e->edx = cpu->features[X86_FEATURE_KVM_EDX];
         return cpu->kvm;
@@ -594,7 +602,14 @@ void x86_cpuid_build(X86Cpu *cpu, const CpuTopology *t, const X86CpuidEntry *hos
 
         adapt_all(&b, (const X86CpuidEntry *)own->data, own->len);
     }
-    if (cpu->kvm && cpu->tsc_frequency) {
+    if (x86_hv_enabled(cpu)) {
+        X86CpuidEntry hv[X86_HV_LEAVES];
+        unsigned n = x86_hv_leaves(cpu, MAX(t->max_cpus, 1u), hv);
+
+        for (unsigned i = 0; i < n; i++) {
+            add(&b, &hv[i]);
+        }
+    } else if (cpu->kvm && cpu->tsc_frequency) {
         add(&b, &(X86CpuidEntry){
             .function = KVM_FREQUENCIES, .eax = cpu->tsc_frequency / 1000, .ebx = APIC_BUS_KHZ,
         });

@@ -10,7 +10,7 @@
 #include "util/osdep.h"
 #include "accel/accel.h"
 #include "accel/kvm.h"
-#include "features.h"
+#include "hyperv.h"
 #include "kvm/kvm-x86.h"
 
 #define ALL UINT64_MAX
@@ -108,6 +108,11 @@ void x86_cpu_expand_features(X86Cpu *cpu)
             cpu->features[w] |= kvm_on[w] & ~cpu->user_features[w];
             cpu->features[w] &= ~(kvm_off[w] & ~cpu->user_features[w]);
         }
+    }
+    if (on_kvm && cpu->hv_passthrough) {
+        unsigned count;
+        const X86CpuidEntry *list = kvm_x86_hv_cpuid(&count);
+        x86_hv_take_all(cpu, list, count);
     }
     if (!on_kvm || !cpu->kvm) {
         cpu->features[X86_FEATURE_KVM_EAX] = 0;

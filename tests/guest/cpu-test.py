@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """CPUID as a guest on KVM sees it: models, features, topology, caches, the hypervisor's leaves."""
+import ctypes
+import fcntl
 import functools
 import os
 import struct
@@ -124,8 +126,6 @@ def test_kvm_hidden():
 
 def tsc_frequency():
     """What every host takes: its own frequency, by asking KVM."""
-    import ctypes
-    import fcntl
     kvm = os.open('/dev/kvm', os.O_RDWR)
     libc = ctypes.CDLL(None)
     vm = fcntl.ioctl(kvm, 0xae01, 0)                    # KVM_CREATE_VM
@@ -149,6 +149,37 @@ def test_topology():
         runner.equal(leaves[4, 3][0] >> 14 & 0xfff, 3, 'CPUs that share the third-level cache')
 
 
+def hyperv_offered():
+    """KVM_CAP_SYS_HYPERV_CPUID."""
+    kvm = os.open('/dev/kvm', os.O_RDWR)
+    try:
+        return fcntl.ioctl(kvm, 0xae03, 191) > 0
+    finally:
+        os.close(kvm)
+
+
+def test_hyperv():
+    if not hyperv_offered():
+        text = qtest.start_error('-machine', 'virt', '-nodefaults', '-S', '-cpu', 'qemu64,check=off,hv-relaxed', accel='kvm')
+        assert "Hyper-V features (hv-...) are not supported by this host's KVM" in text, text
+        return
+    leaves, _ = cpuid('qemu64,hv-relaxed,hv-vapic,hv-time,hv-vpindex,hv-runtime,hv-synic,hv-stimer,hv-spinlocks=0x1fff,'
+                      'hv-frequencies,hv-tlbflush,hv-ipi,hv-reset', '2')
+    runner.equal(leaves[0x40000000, 0], (0x40000005, *struct.unpack('<III', b'Microsoft Hv')))
+    runner.equal(leaves[0x40000001, 0][0], 0x31237648, 'interface')
+    runner.equal(leaves[0x40000003, 0][0], 0x0aff, 'access')
+    runner.equal(leaves[0x40000003, 0][3], 1 << 8, 'features')
+    runner.equal(leaves[0x40000004, 0][:2], (0xc2c, 0x1fff), 'recommendations')
+    leaves, _ = cpuid('host,hv-passthrough,hv-vendor-id=Some name')
+    runner.equal(leaves[0x40000000, 0], (0x40000005, *struct.unpack('<III', b'Some name\0\0\0')))
+    runner.equal(leaves[0x40000003, 0][0] & 0xaff, 0xaff, 'all that KVM has')
+    text = qtest.start_error('-machine', 'virt', '-nodefaults', '-S', '-cpu', 'qemu64,check=off,hv-synic', accel='kvm')
+    assert 'hv-synic needs hv-vpindex' in text, text
+
+
 if __name__ == '__main__':
+    # The host's KVM may know less than Linux's own on the processor that the emulated host has.
+    if '--nested' in sys.argv and not guest.in_emulated_host():
+        guest.run_in_emulated_host(['/usr/bin/python3', os.path.realpath(__file__)])
     guest.require_kvm()
     runner.main(globals())

@@ -4,6 +4,7 @@
  * that a guest gets, from a made-up host.
  */
 #include "util/osdep.h"
+#include "target/i386/hyperv.h"
 #include "target/i386/models.h"
 
 static void test_apic_ids(void)
@@ -56,7 +57,7 @@ static X86Cpu *new_cpu(void)
     X86Cpu *cpu = g_new0(X86Cpu, 1);
 
     cpu->is_host = cpu->kvm = cpu->pmu = cpu->host_cache_info = cpu->l3_cache = true;
-    cpu->level = cpu->xlevel = UINT32_MAX;
+    cpu->level = cpu->xlevel = cpu->hv_spinlocks = UINT32_MAX;
     cpu->family = cpu->model = cpu->stepping = -1;
     cpu->phys_bits = 46;
     cpu->apic_id = 5;
@@ -232,6 +233,64 @@ static void test_model_choices(void)
     free_cpu(cpu);
 }
 
+/* ---- Hyper-V ---- */
+
+static const X86CpuidEntry hv_host[] = {
+    { .function = 0x40000000, .eax = 0x40000006 },
+    { .function = 0x40000003, .eax = 0x0fff, .edx = 1 << 8 },
+    { .function = 0x40000004, .eax = 0xffff },
+};
+
+static bool hv_ok(uint64_t parts)
+{
+    X86Cpu cpu = { .hv = parts, .hv_spinlocks = UINT32_MAX };
+    Error *err = NULL;
+    bool ok = x86_hv_check(&cpu, hv_host, ARRAY_SIZE(hv_host), &err);
+
+    g_assert(ok == !err);
+    error_free(err);
+    return ok;
+}
+
+static void test_hyperv(void)
+{
+    CpuTopology t = { .cpus = 2, .max_cpus = 6, .sockets = 6, .dies = 1, .clusters = 1, .cores = 1, .threads = 1 };
+    X86Cpu *cpu = new_model("GenuineIntel");
+
+    g_assert_true(hv_ok(BIT(X86_HV_RELAXED) | BIT(X86_HV_TIME) | BIT(X86_HV_VPINDEX) | BIT(X86_HV_SYNIC)));
+    g_assert_false(hv_ok(BIT(X86_HV_SYNIC)));                   /* without VP index */
+    g_assert_false(hv_ok(BIT(X86_HV_REENLIGHTENMENT)));         /* KVM has not got it */
+    g_assert_false(hv_ok(BIT(X86_HV_XMM_INPUT)));
+
+    cpu->hv_spinlocks = UINT32_MAX;
+    g_assert_false(x86_hv_enabled(cpu));
+    g_assert_false(x86_hv_check(&(X86Cpu){ .hv = 1 }, NULL, 0, NULL));
+    x86_hv_take_all(cpu, hv_host, ARRAY_SIZE(hv_host));
+    g_assert_true(cpu->hv & BIT(X86_HV_STIMER));
+    g_assert_false(cpu->hv & BIT(X86_HV_STIMER_DIRECT));
+    cpu->hv = BIT(X86_HV_RELAXED) | BIT(X86_HV_VAPIC) | BIT(X86_HV_TIME);
+    cpu->hv_spinlocks = 8191;
+    cpu->hv_version = (X86HvVersion){ .build = 14393, .major = 10, .minor = 1, .sbranch = 2, .snumber = 3 };
+    x86_cpuid_build(cpu, &t, host, ARRAY_SIZE(host));
+    g_assert_cmphex(leaf(cpu, 0x40000000, 0)->eax, ==, 0x40000005);
+    g_assert_cmpint(memcmp(&leaf(cpu, 0x40000000, 0)->ebx, "Micr", 4), ==, 0);
+    g_assert_cmpint(memcmp(&leaf(cpu, 0x40000000, 0)->ecx, "osof", 4), ==, 0);
+    g_assert_cmpint(memcmp(&leaf(cpu, 0x40000000, 0)->edx, "t Hv", 4), ==, 0);
+    g_assert_cmpint(memcmp(&leaf(cpu, 0x40000001, 0)->eax, "Hv#1", 4), ==, 0);
+    g_assert_cmpuint(leaf(cpu, 0x40000002, 0)->eax, ==, 14393);
+    g_assert_cmphex(leaf(cpu, 0x40000002, 0)->ebx, ==, 0x000a0001);
+    g_assert_cmphex(leaf(cpu, 0x40000002, 0)->edx, ==, 0x02000003);
+    g_assert_cmphex(leaf(cpu, 0x40000003, 0)->eax, ==, 0x232);
+    g_assert_cmphex(leaf(cpu, 0x40000004, 0)->eax, ==, 0x28);
+    g_assert_cmpuint(leaf(cpu, 0x40000004, 0)->ebx, ==, 8191);
+    g_assert_cmpuint(leaf(cpu, 0x40000005, 0)->eax, ==, 6);
+    /* KVM stands behind it. */
+    g_assert_cmphex(leaf(cpu, 0x40000100, 0)->eax, ==, 0x40000101);
+    g_assert_cmphex(leaf(cpu, 0x40000100, 0)->ebx, ==, 0x4b4d564b);
+    g_assert_cmphex(leaf(cpu, 0x40000101, 0)->eax, ==, BIT(3));
+    free_cpu(cpu);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -240,5 +299,6 @@ int main(int argc, char **argv)
     g_test_add_func("/x86-cpuid/choices", test_choices);
     g_test_add_func("/x86-cpuid/model", test_model);
     g_test_add_func("/x86-cpuid/model-choices", test_model_choices);
+    g_test_add_func("/x86-cpuid/hyperv", test_hyperv);
     return g_test_run();
 }

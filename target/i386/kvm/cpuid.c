@@ -14,14 +14,14 @@ static X86CpuidEntry *supported;
 static unsigned supported_count;
 static bool has_tsc_deadline;
 
-static struct kvm_cpuid2 *get_supported(void)
+static struct kvm_cpuid2 *get_leaves(unsigned long request)
 {
     for (unsigned n = 128; n <= ENTRIES_MAX; n *= 2) {
         struct kvm_cpuid2 *c = g_malloc0(sizeof(*c) + n * sizeof(c->entries[0]));
         int ret;
 
         c->nent = n;
-        ret = kvm_ioctl(KVM_GET_SUPPORTED_CPUID, c);
+        ret = kvm_ioctl(request, c);
         if (ret >= 0) {
             return c;
         }
@@ -31,6 +31,42 @@ static struct kvm_cpuid2 *get_supported(void)
         }
     }
     return NULL;
+}
+
+static X86CpuidEntry *entries(const struct kvm_cpuid2 *c)
+{
+    X86CpuidEntry *list = g_new(X86CpuidEntry, MAX(c->nent, 1u));
+
+    for (unsigned i = 0; i < c->nent; i++) {
+        const struct kvm_cpuid_entry2 *e = &c->entries[i];
+        list[i] = (X86CpuidEntry){
+            .function = e->function, .index = e->index,
+            .indexed = e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
+            .eax = e->eax, .ebx = e->ebx, .ecx = e->ecx, .edx = e->edx,
+        };
+    }
+    return list;
+}
+
+const X86CpuidEntry *kvm_x86_hv_cpuid(unsigned *count)
+{
+    static X86CpuidEntry *list;
+    static unsigned n;
+    static bool asked;
+
+    if (!asked) {
+        g_autofree struct kvm_cpuid2 *c = NULL;
+
+        asked = true;
+        c = kvm_check_extension(KVM_CAP_SYS_HYPERV_CPUID) ? get_leaves(KVM_GET_SUPPORTED_HV_CPUID)
+                                                          : NULL;
+        if (c) {
+            list = entries(c);
+            n = c->nent;
+        }
+    }
+    *count = n;
+    return list;
 }
 
 /* KVM need not list the name that the processor has; it is harmless and users expect it. */
@@ -58,20 +94,12 @@ static void add_brand(void)
 
 const X86CpuidEntry *kvm_x86_supported_cpuid(unsigned *count)
 {
-    g_autofree struct kvm_cpuid2 *c = supported ? NULL : get_supported();
+    g_autofree struct kvm_cpuid2 *c = supported ? NULL : get_leaves(KVM_GET_SUPPORTED_CPUID);
 
     if (c) {
         has_tsc_deadline = kvm_check_extension(KVM_CAP_TSC_DEADLINE_TIMER);
         supported_count = c->nent;
-        supported = g_new(X86CpuidEntry, MAX(c->nent, 1u));
-        for (unsigned i = 0; i < c->nent; i++) {
-            const struct kvm_cpuid_entry2 *e = &c->entries[i];
-            supported[i] = (X86CpuidEntry){
-                .function = e->function, .index = e->index,
-                .indexed = e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
-                .eax = e->eax, .ebx = e->ebx, .ecx = e->ecx, .edx = e->edx,
-            };
-        }
+        supported = entries(c);
         add_brand();
     }
     *count = supported_count;

@@ -9,6 +9,8 @@
 
 /* What KVM can give a guest. */
 const X86CpuidEntry *kvm_x86_supported_cpuid(unsigned *count);
+/* What KVM has of Hyper-V's leaves; *@count is 0 when it has none. */
+const X86CpuidEntry *kvm_x86_hv_cpuid(unsigned *count);
 /* The same as feature words, with what KVM does not list itself. */
 uint64_t kvm_x86_supported_features(X86FeatureWord w);
 

@@ -7,11 +7,13 @@
  */
 #include "util/osdep.h"
 #include "accel/kvm/kvm-int.h"
+#include "../hyperv.h"
 #include "kvm-x86.h"
 
 #define MSR_MISC_ENABLE 0x1a0
 #define MSR_MTRR_DEF_TYPE 0x2ff
 #define MSR_TSC 0x10
+#define HYPERV_MSRS 0x40000000u
 #define MSR_TSC_DEADLINE 0x6e0
 
 #define MISC_ENABLE_FAST_STRING 1
@@ -45,9 +47,34 @@ static const X86Msr reset_values[] = {
     { 0x11, 0 }, { 0x12, 0 }, { 0x4b564d00, 0 }, { 0x4b564d01, 0 },
     { 0x4b564d02, 0 }, { 0x4b564d03, 0 }, { 0x4b564d04, 0 }, { 0x4b564d06, 0 },
     { 0x4b564d05, 1 },                  /* polling before HLT */
+    /* So do these of Hyper-V; and its timers stop. */
+    { 0x40000001, 0 }, { 0x40000000, 0 }, { 0x40000021, 0 }, { 0x40000073, 0 },
+    { 0x40000080, 0 }, { 0x40000082, 0 }, { 0x40000083, 0 },
+    { 0x400000b0, 0 }, { 0x400000b2, 0 }, { 0x400000b4, 0 }, { 0x400000b6, 0 },
+    { 0x40000106, 0 }, { 0x40000107, 0 },
 };
 
-static void load_list(void)
+/* Hyper-V's registers that are state: identification and hypercall page first, as KVM wants it. */
+static const struct {
+    uint16_t first, last;
+} hyperv_msrs[] = {
+    { 0x00, 0x01 }, { 0x10, 0x10 }, { 0x21, 0x21 }, { 0x73, 0x73 }, { 0x106, 0x108 },
+    { 0x80, 0x80 }, { 0x82, 0x83 }, { 0x90, 0x9f }, { 0xb0, 0xb7 },
+};
+
+static void add_hyperv(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(hyperv_msrs); i++) {
+        for (uint32_t n = hyperv_msrs[i].first; n <= hyperv_msrs[i].last; n++) {
+            if (saved_count < X86_MSR_MAX) {
+                saved[saved_count++] = HYPERV_MSRS + n;
+            }
+        }
+    }
+}
+
+/* All CPUs of a machine are alike: @cpu is any of them. */
+static void load_list(const X86Cpu *cpu)
 {
     struct kvm_msr_list probe = { .nmsrs = 0 };
     struct kvm_msr_list *list;
@@ -58,17 +85,19 @@ static void load_list(void)
     kvm_ioctl(KVM_GET_MSR_INDEX_LIST, &probe);
     list = g_malloc0(sizeof(*list) + probe.nmsrs * sizeof(list->indices[0]));
     list->nmsrs = probe.nmsrs;
-    saved = g_new(uint32_t, probe.nmsrs + 1);
+    saved = g_new(uint32_t, MAX(probe.nmsrs + 1, (uint32_t)X86_MSR_MAX));
     if (kvm_ioctl(KVM_GET_MSR_INDEX_LIST, list) >= 0) {
         for (unsigned i = 0; i < list->nmsrs && saved_count < X86_MSR_MAX; i++) {
             uint32_t index = list->indices[i];
-            /* Hyper-V's are not offered to the guest. */
-            if (index >> 8 != 0x400000) {
+            if (index >> 8 != HYPERV_MSRS >> 8 && index >> 8 != (HYPERV_MSRS >> 8) + 1) {
                 saved[saved_count++] = index;
             }
         }
     }
     g_free(list);
+    if (x86_hv_enabled(cpu)) {
+        add_hyperv();
+    }
 }
 
 static bool in_list(uint32_t index)
@@ -86,7 +115,7 @@ void kvm_x86_get_msrs(CpuState *cs)
     X86Registers *r = &X86_CPU(cs)->regs;
     MsrBuffer b = { .head.nmsrs = 0 };
 
-    load_list();
+    load_list(X86_CPU(cs));
     r->msr_count = 0;
     for (unsigned from = 0; from < saved_count; ) {
         unsigned n = saved_count - from;
@@ -146,7 +175,7 @@ static bool put_reset_values(CpuState *cs, Error **errp)
     MsrBuffer b = { .head.nmsrs = 0 };
 
     if (!kvm_vcpu(cs)->fresh) {
-        load_list();
+        load_list(X86_CPU(cs));
         for (unsigned i = 0; i < ARRAY_SIZE(reset_values); i++) {
             if (in_list(reset_values[i].index)) {
                 add(&b, reset_values[i].index, reset_values[i].value);

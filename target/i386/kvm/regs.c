@@ -24,6 +24,32 @@ unsigned long kvm_arch_vcpu_id(const CpuState *cs)
     return ((const X86Cpu *)cs)->apic_id;
 }
 
+/* Capabilities that a vCPU has only when asked. */
+static bool enable_caps(CpuState *cs, Error **errp)
+{
+    const X86Cpu *cpu = X86_CPU(cs);
+    const struct {
+        bool wanted;
+        uint32_t cap;
+        uint64_t arg;
+        const char *name;
+    } caps[] = {
+        { cpu->pv_enforce_cpuid, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1, "kvm-pv-enforce-cpuid" },
+        { cpu->hv & BIT(X86_HV_SYNIC), KVM_CAP_HYPERV_SYNIC2, 0, "hv-synic" },
+        { cpu->hv_enforce_cpuid, KVM_CAP_HYPERV_ENFORCE_CPUID, 1, "hv-enforce-cpuid" },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(caps); i++) {
+        struct kvm_enable_cap cap = { .cap = caps[i].cap, .args = { caps[i].arg } };
+
+        if (caps[i].wanted && kvm_vcpu_ioctl(cs, KVM_ENABLE_CAP, &cap) < 0) {
+            error_setg(errp, "%s=on is not possible on this host", caps[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool kvm_arch_vcpu_init(CpuState *cs, Error **errp)
 {
     X86Cpu *cpu = X86_CPU(cs);
@@ -37,14 +63,7 @@ bool kvm_arch_vcpu_init(CpuState *cs, Error **errp)
             return false;
         }
     }
-    if (cpu->pv_enforce_cpuid) {
-        struct kvm_enable_cap cap = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = { 1 } };
-        if (kvm_vcpu_ioctl(cs, KVM_ENABLE_CAP, &cap) < 0) {
-            error_setg(errp, "kvm-pv-enforce-cpuid=on is not possible on this host");
-            return false;
-        }
-    }
-    return kvm_x86_set_cpuid(cs, errp) && kvm_x86_put_feature_msrs(cs, errp);
+    return enable_caps(cs, errp) && kvm_x86_set_cpuid(cs, errp) && kvm_x86_put_feature_msrs(cs, errp);
 }
 
 /* ---- general and system registers ---- */
