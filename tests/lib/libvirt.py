@@ -19,7 +19,6 @@ import subprocess
 import tempfile
 import time
 
-from lib import qtest
 from lib import runner
 
 QEMU_CONF = '''user = "root"
@@ -37,7 +36,7 @@ unix_sock_dir = "{dir}/sock"
 auth_unix_rw = "none"
 auth_unix_ro = "none"
 log_level = 3
-log_filters = "1:qemu.qemu_monitor_json"
+log_filters = "1:qemu.qemu_monitor"
 log_outputs = "1:file:{dir}/daemon.log"
 '''
 
@@ -46,6 +45,8 @@ FOLDERS = {'run': '/run/libvirt', 'lib': '/var/lib/libvirt', 'cache': '/var/cach
            'log': '/var/log/libvirt', 'etc': '/etc/libvirt'}
 
 SCRIPT = '''set -e
+mkdir -p /run/lock
+[ -d /var/lock ] || mkdir -p /var/lock
 mount --make-rprivate /
 {mounts}
 exec libvirtd -f "$DIR/daemon.conf" -p "$DIR/daemon.pid"
@@ -59,6 +60,15 @@ def require():
     runner.require(os.geteuid() == 0, 'a private libvirtd needs root')
     runner.require(subprocess.run(['unshare', '-m', 'true'], stderr=subprocess.DEVNULL).returncode == 0,
                    'no mount namespaces here')
+
+
+def is_alive(pid):
+    """Running, not only waiting for its parent to notice its end."""
+    try:
+        with open('/proc/%s/stat' % pid, encoding='ascii', errors='replace') as f:
+            return f.read().rsplit(')', 1)[1].split()[0] != 'Z'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class VirshError(Exception):
@@ -75,9 +85,12 @@ class Daemon:
             os.mkdir(self.path(name))
         self._write('etc/qemu.conf', QEMU_CONF)
         self._write('daemon.conf', DAEMON_CONF.format(dir=self.dir))
+        self.output = open(self.path('daemon.out'), 'wb')
+        self._start()
+
+    def _start(self):
         mounts = ''.join('mkdir -p %s; mount --bind "$DIR/%s" %s\n' % (where, name, where)
                          for name, where in FOLDERS.items())
-        self.output = open(self.path('daemon.out'), 'wb')
         env = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'DIR': self.dir, 'LC_ALL': 'C', 'HOME': self.dir}
         try:
             self.proc = subprocess.Popen(['unshare', '-m', 'sh', '-c', SCRIPT.format(mounts=mounts)],
@@ -87,6 +100,12 @@ class Daemon:
         except BaseException:
             self.close()
             raise
+
+    def restart(self):
+        """Another daemon; the guests go on, and it finds them."""
+        self.proc.terminate()
+        self.proc.wait(30)
+        self._start()
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
@@ -104,12 +123,11 @@ class Daemon:
     # ---- virsh ----
 
     def argv(self, *args):
-        uri = 'qemu+unix:///system?socket=' + self.path('sock', 'libvirt-sock')
-        return ['virsh', '-q', '-c', uri, *args]
+        return ['virsh', '-c', 'qemu+unix:///system?socket=' + self.path('sock', 'libvirt-sock'), *args]
 
     def call(self, *args, timeout=120):
         """(exit status, all output) of a virsh command."""
-        p = subprocess.run(self.argv(*args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        p = subprocess.run(self.argv('-q', *args), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, timeout=timeout,
                            env={'PATH': os.environ['PATH'], 'LC_ALL': 'C', 'HOME': self.dir})
         return p.returncode, p.stdout.decode(errors='replace')
@@ -163,18 +181,12 @@ class Daemon:
         pids = []
         folder = self.path('run', 'qemu')
         for entry in os.listdir(folder) if os.path.isdir(folder) else []:
-            if entry.endswith('.pid'):
+            if entry.endswith('.pid') and entry != 'driver.pid':
                 with open(os.path.join(folder, entry), encoding='ascii') as f:
                     text = f.read().strip()
-                if text.isdigit() and os.path.exists('/proc/' + text):
+                if text.isdigit() and is_alive(text):
                     pids.append(int(text))
         return pids
-
-    def restart(self):
-        """A new daemon, the guests going on."""
-        self.proc.send_signal(signal.SIGTERM)
-        self.proc.wait(30)
-        raise NotImplementedError
 
     def close(self):
         for pid in self.emulators():
@@ -243,5 +255,3 @@ class Console:
                     pass
         os.close(self.fd)
 
-
-EMULATOR = {'x86_64': lambda: qtest.binary('x86_64'), 'aarch64': lambda: qtest.binary('aarch64')}
