@@ -53,7 +53,7 @@ typedef struct AuthzSimple {
 } AuthzSimple;
 
 static const ObjectProperty simple_properties[] = {
-    PROP_STRING("identity", AuthzSimple, identity, "who is allowed"),
+    PROP_CLASS_STRING("identity", AuthzSimple, identity, "who is allowed"),
     PROP_END
 };
 
@@ -224,7 +224,7 @@ static void listfile_finalize(Object *obj)
 }
 
 static const ObjectProperty listfile_properties[] = {
-    PROP_STRING("filename", AuthzListFile, filename, "a JSON file with policy and rules"),
+    PROP_CLASS_STRING("filename", AuthzListFile, filename, "a JSON file with policy and rules"),
     PROP_BOOL("refresh", AuthzListFile, refresh, true, "read it again when it changed"),
     PROP_END
 };

@@ -167,8 +167,8 @@ static const ObjectProperty common_properties[] = {
     PROP_BOOL("loaded", SecretCommon, loaded, false, "accepted for old scripts; no effect"),
     PROP_ENUM("format", SecretCommon, format, &qapi_enum_QCryptoSecretFormat, Q_CRYPTO_SECRET_FORMAT_RAW,
               "how the bytes are written"),
-    PROP_STRING("keyid", SecretCommon, keyid, "the secret that decrypts this one"),
-    PROP_STRING("iv", SecretCommon, iv, "initialisation vector for that, in base64"),
+    PROP_CLASS_STRING("keyid", SecretCommon, keyid, "the secret that decrypts this one"),
+    PROP_CLASS_STRING("iv", SecretCommon, iv, "initialisation vector for that, in base64"),
     PROP_END
 };
 
@@ -222,8 +222,8 @@ static void secret_wipe_data(Object *obj)
 }
 
 static const ObjectProperty secret_properties[] = {
-    PROP_STRING("file", Secret, file, "a file that holds the secret"),
-    PROP_STRING("data", Secret, data, "the secret"),
+    PROP_CLASS_STRING("file", Secret, file, "a file that holds the secret"),
+    PROP_CLASS_STRING("data", Secret, data, "the secret"),
     PROP_END
 };
 
@@ -270,7 +270,8 @@ static uint8_t *keyring_read(SecretCommon *common, size_t *len, Error **errp)
 }
 
 static const ObjectProperty keyring_properties[] = {
-    PROP_INT32("serial", SecretKeyring, serial, 0, "number of the key"),
+    { .name = "serial", .kind = &prop_kind_int32, .offset = offsetof(SecretKeyring, serial),
+      .type_name = "int32_t", .description = "number of the key" },
     PROP_END
 };
 

@@ -67,10 +67,10 @@ static bool creds_can_be_deleted(Object *obj)
 static const ObjectProperty creds_properties[] = {
     PROP_BOOL("loaded", TlsCreds, loaded, false, "accepted for old scripts; no effect"),
     PROP_BOOL("verify-peer", TlsCreds, verify_peer, true, "refuse peers without valid credentials"),
-    PROP_STRING("dir", TlsCreds, dir, "folder with the credentials' files"),
+    PROP_CLASS_STRING("dir", TlsCreds, dir, "folder with the credentials' files"),
     PROP_ENUM("endpoint", TlsCreds, endpoint, &qapi_enum_QCryptoTLSCredsEndpoint,
               Q_CRYPTO_TLS_CREDS_ENDPOINT_CLIENT, "which end they are for"),
-    PROP_STRING("priority", TlsCreds, priority, "priority string for GnuTLS"),
+    PROP_CLASS_STRING("priority", TlsCreds, priority, "priority string for GnuTLS"),
     PROP_END
 };
 
@@ -125,7 +125,7 @@ static bool psk_complete(Object *obj, Error **errp)
 }
 
 static const ObjectProperty psk_properties[] = {
-    PROP_STRING("username", TlsCredsPsk, username, "which key the client uses (qemu)"),
+    PROP_CLASS_STRING("username", TlsCredsPsk, username, "which key the client uses (qemu)"),
     PROP_END
 };
 
@@ -174,7 +174,7 @@ static bool x509_complete(Object *obj, Error **errp)
 
 static const ObjectProperty x509_properties[] = {
     PROP_BOOL("sanity-check", TlsCredsX509, sanity_check, true, "check the certificates before use"),
-    PROP_STRING("passwordid", TlsCredsX509, passwordid, "the secret that decrypts the private key"),
+    PROP_CLASS_STRING("passwordid", TlsCredsX509, passwordid, "the secret that decrypts the private key"),
     PROP_END
 };
 

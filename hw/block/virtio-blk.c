@@ -381,5 +381,6 @@ OBJECT_TYPE(virtio_blk_type) = {
     .instance_size = sizeof(VirtioBlk),
     .description = "virtio block device",
     .properties = blk_properties,
-    .impls = TYPE_IMPLS({ &virtio_device_type, &blk_ops }),
+    .impls = TYPE_IMPLS({ &device_type, VIRTIO_DEVICE_OPS(STORAGE) },
+                        { &virtio_device_type, &blk_ops }),
 };

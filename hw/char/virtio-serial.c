@@ -455,7 +455,8 @@ OBJECT_TYPE(virtio_serial_type) = {
     .instance_size = sizeof(VirtioSerial),
     .description = "virtio console and serial ports",
     .properties = serial_properties,
-    .impls = TYPE_IMPLS({ &virtio_device_type, &serial_ops }),
+    .impls = TYPE_IMPLS({ &device_type, VIRTIO_DEVICE_OPS(INPUT) },
+                        { &virtio_device_type, &serial_ops }),
 };
 
 static const BusOps serial_bus_ops;

@@ -431,5 +431,6 @@ OBJECT_TYPE(virtio_net_type) = {
     .instance_size = sizeof(VirtioNet),
     .description = "Virtio network card",
     .properties = virtio_net_properties,
-    .impls = TYPE_IMPLS({ &virtio_device_type, &virtio_net_ops }),
+    .impls = TYPE_IMPLS({ &device_type, VIRTIO_DEVICE_OPS(NETWORK) },
+                        { &virtio_device_type, &virtio_net_ops }),
 };

@@ -250,6 +250,9 @@ extern const PropertyKind prop_kind_custom;     /* no field: get and set given *
     PROP_FIELD_(n, size, st, f, .def.u = (d), .description = (desc))
 #define PROP_STRING(n, st, f, desc) \
     PROP_FIELD_(n, string, st, f, .description = (desc))
+/* The same under the type name that clients know it by where the property is the class's own. */
+#define PROP_CLASS_STRING(n, st, f, desc) \
+    PROP_FIELD_(n, string, st, f, .type_name = "string", .description = (desc))
 #define PROP_ENUM(n, st, f, qapi_enum, d, desc) \
     PROP_FIELD_(n, enum, st, f, .arg = (qapi_enum), .def.i = (d), .description = (desc))
 #define PROP_ON_OFF_AUTO(n, st, f, d, desc) \
