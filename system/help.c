@@ -192,8 +192,13 @@ bool help_print_properties(const char *type_name, Error **errp)
 void help_print_cpus(void)
 {
     g_autoptr(GPtrArray) list = sorted_types(&cpu_type);
+    const CpuOps *ops = list->len ? type_ops(list->pdata[0], &cpu_type) : NULL;
     size_t suffix = strlen(system_target.cpu_suffix) + 1;
 
+    if (ops && ops->print_models) {
+        ops->print_models();
+        return;
+    }
     printf("Available CPUs:\n");
     for (guint i = 0; i < list->len; i++) {
         const TypeInfo *type = list->pdata[i];

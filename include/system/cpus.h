@@ -41,6 +41,8 @@ typedef struct CpuOps {
      * gets the array of feature names that this host lacks for it. May be NULL.
      */
     void (*describe_model)(const TypeInfo *type, CpuDefinitionInfo *info, JsonValue **unavailable);
+    /* The text of "-cpu help"; NULL: names and descriptions. */
+    void (*print_models)(void);
 } CpuOps;
 
 struct CpuState {

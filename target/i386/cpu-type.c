@@ -308,6 +308,7 @@ static const CpuOps x86_cpu_ops = {
     .arch_id = x86_cpu_arch_id,
     .reset = x86_cpu_reset,
     .describe_model = x86_cpu_describe_model,
+    .print_models = x86_cpu_print_models,
 };
 
 static const DeviceOps x86_device_ops = {

@@ -51,6 +51,8 @@ extern const TypeInfo x86_named_cpu_type;       /* abstract */
 #define MODEL_TYPE_ANY(ident, type_name, m)                                         \
     MODEL_TYPE(ident, type_name, m, 0, "(alias configured by machine type)")
 
+/* For "-cpu help". */
+void x86_cpu_print_models(void);
 /* For query-cpu-definitions. */
 void x86_cpu_describe_model(const TypeInfo *type, CpuDefinitionInfo *info, JsonValue **unavailable);
 /* NULL for types without a model: host, max. */

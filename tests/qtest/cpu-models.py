@@ -172,6 +172,21 @@ def test_command_line():
     assert 'phys-bits should be between 32 and 52' in refused('-cpu', 'Haswell,phys-bits=99')
 
 
+def test_help():
+    """The list of models and features that scripts read, theirs less what we do not have."""
+    status, ours = qtest.run('-cpu', 'help')
+    runner.equal(status, 0, 'exit status')
+    runner.require(ORACLE, "Debian's qemu-system-x86_64 is not installed")
+    _, theirs = qtest.run('-cpu', 'help', program=ORACLE)
+
+    def parse(text):
+        models, flags = text.split('Recognized CPUID flags:')
+        return [m.strip().split(None, 2) for m in models.splitlines() if m.startswith('x86 ')], flags.split()
+    want = [m for m in parse(theirs)[0] if base_name(m[1]) not in NOT_OURS]
+    runner.equal(parse(ours)[0], want, 'models')
+    runner.equal(parse(ours)[1], sorted(set(parse(theirs)[1])), 'flags')
+
+
 def test_enforce_and_check():
     runner.require(os.access('/dev/kvm', os.R_OK | os.W_OK), '/dev/kvm is not usable')
     with probe.Prober(qtest.binary(), '-machine', 'none,accel=kvm') as vm:
