@@ -108,7 +108,7 @@ static int coroutine_fn status_above(BlockNode *top, BlockNode *base, bool inclu
         /* It is not allocated here: what the layer below says can only be about this part. */
         bytes = *pnum;
         first = false;
-        if (p == base) {
+        if (p == base || !block_backing(p) || (!include_base && block_backing(p) == base)) {
             break;
         }
         layer++;

@@ -296,7 +296,7 @@ static bool set_backing_options(const BlockImageCreate *c, const BlockDriver *dr
     }
     if (c->backing_format) {
         if (!find_option(drv->create_options, "backing_fmt")) {
-            error_setg(errp, "Backing format not supported for file format '%s'", c->format);
+            error_setg(errp, "Backing file format not supported for file format '%s'", c->format);
             return false;
         }
         json_object_set_string(options, "backing_fmt", c->backing_format);

@@ -22,10 +22,17 @@ bool block_path_has_protocol(const char *path)
     return path[strcspn(path, ":/")] == ':';
 }
 
-const BlockDriver *block_protocol_for(const char *filename, Error **errp)
+/* For a name without prefix. */
+static const BlockDriver *local_protocol(const char *filename)
 {
     struct stat st;
+    bool device = stat(filename, &st) == 0 && (S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode));
 
+    return block_driver_find(device ? "host_device" : "file");
+}
+
+const BlockDriver *block_protocol_for(const char *filename, Error **errp)
+{
     if (block_path_has_protocol(filename)) {
         g_autofree char *prefix = g_strndup(filename, strcspn(filename, ":"));
         const BlockDriver *drv = block_driver_find_protocol(prefix);
@@ -36,10 +43,7 @@ const BlockDriver *block_protocol_for(const char *filename, Error **errp)
         }
         return drv;
     }
-    if (stat(filename, &st) == 0 && (S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode))) {
-        return block_driver_find("host_device");
-    }
-    return block_driver_find("file");
+    return local_protocol(filename);
 }
 
 /* Complete the protocol driver's @options with @filename. */
@@ -416,6 +420,11 @@ static BlockNode *open_with(const char *filename, JsonValue *options, NodeOption
             error_setg(errp, "Unknown driver '%s'", n->driver);
             return NULL;
         }
+    }
+    if (!filename && !drv && (n->flags & BLOCK_OPEN_PROTOCOL) &&
+        json_object_get_string(options, "filename")) {
+        /* "file.filename=NAME" alone: no prefix means anything in there. */
+        drv = local_protocol(json_object_get_string(options, "filename"));
     }
     if (filename && !place_filename(options, n, drv, filename, errp)) {
         return NULL;

@@ -132,11 +132,13 @@ static int compare_order(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void print_object(GString *out, const JsonValue *v, JsonPrintFlags flags, int depth)
+#define ORDER_FEW 16
+
+/* The members in the order in which they are printed; @few has room for ORDER_FEW. */
+static uint64_t *print_order(const JsonValue *v, uint64_t *few)
 {
     size_t n = v->object.len;
-    uint64_t few[16];
-    uint64_t *order = n <= ARRAY_SIZE(few) ? few : g_new(uint64_t, n);
+    uint64_t *order = n <= ORDER_FEW ? few : g_new(uint64_t, n);
 
     for (size_t i = 0; i < n; i++) {
         order[i] = (uint64_t)bucket(v->object.members[i].key) << 32 | (UINT32_MAX - (uint32_t)i);
@@ -144,9 +146,23 @@ static void print_object(GString *out, const JsonValue *v, JsonPrintFlags flags,
     if (n > 1) {
         qsort(order, n, sizeof(*order), compare_order);
     }
+    return order;
+}
+
+static const JsonMember *ordered_member(const JsonValue *v, uint64_t order)
+{
+    return &v->object.members[UINT32_MAX - (uint32_t)order];
+}
+
+static void print_object(GString *out, const JsonValue *v, JsonPrintFlags flags, int depth)
+{
+    size_t n = v->object.len;
+    uint64_t few[ORDER_FEW];
+    uint64_t *order = print_order(v, few);
+
     g_string_append_c(out, '{');
     for (size_t i = 0; i < n; i++) {
-        const JsonMember *m = &v->object.members[UINT32_MAX - (uint32_t)order[i]];
+        const JsonMember *m = ordered_member(v, order[i]);
 
         if (i > 0) {
             g_string_append(out, flags & JSON_PRETTY ? "," : ", ");
@@ -221,6 +237,51 @@ static void print_value(GString *out, const JsonValue *v, JsonPrintFlags flags, 
     case JSON_OBJECT:
         print_object(out, v, flags, depth);
         break;
+    }
+}
+
+/* ---- for people ---- */
+
+static void print_words_value(GString *out, const JsonValue *v, int depth)
+{
+    if (v->kind == JSON_OBJECT || v->kind == JSON_ARRAY) {
+        g_string_append(out, ":\n");
+        json_print_words(out, v, depth + 1);
+        return;
+    }
+    g_string_append(out, ": ");
+    if (v->kind == JSON_STRING) {
+        g_string_append(out, v->s);
+    } else {
+        print_value(out, v, JSON_COMPACT, depth);
+    }
+    g_string_append_c(out, '\n');
+}
+
+void json_print_words(GString *out, const JsonValue *v, int depth)
+{
+    uint64_t few[ORDER_FEW];
+    uint64_t *order;
+
+    if (v->kind == JSON_ARRAY) {
+        for (size_t i = 0; i < v->array.len; i++) {
+            g_string_append_printf(out, "%*s[%zu]", depth * 4, "", i);
+            print_words_value(out, v->array.items[i], depth);
+        }
+        return;
+    }
+    order = print_order(v, few);
+    for (size_t i = 0; i < v->object.len; i++) {
+        const JsonMember *m = ordered_member(v, order[i]);
+
+        g_string_append_printf(out, "%*s", depth * 4, "");
+        for (const char *c = m->key; *c; c++) {
+            g_string_append_c(out, *c == '-' ? ' ' : *c);
+        }
+        print_words_value(out, m->value, depth);
+    }
+    if (order != few) {
+        g_free(order);
     }
 }
 

@@ -185,11 +185,12 @@ static int coroutine_fn raw_co_create_opts(const BlockDriver *drv, const char *f
 static BlockMeasureInfo *raw_measure(JsonValue *options, BlockNode *in, Error **errp)
 {
     BlockMeasureInfo *info;
-    uint64_t size = in ? in->total_bytes : 0;
+    uint64_t size = 0;
 
     if (!block_option_take_size(options, "size", &size, NULL, errp)) {
         return NULL;
     }
+    size = in ? (uint64_t)in->total_bytes : size;
     info = g_new0(BlockMeasureInfo, 1);
     info->required = info->fully_allocated = ROUND_UP(MIN(size, BLOCK_MAX_LENGTH), 512);
     return info;

@@ -169,18 +169,25 @@ int coroutine_fn file_co_create_opts(const BlockDriver *drv, const char *filenam
                                      JsonValue *options, Error **errp)
 {
     CreateJob j = { .extent_size_hint = DEFAULT_EXTENT_SIZE_HINT };
-    int prealloc = PREALLOC_MODE_OFF;
+    g_autofree char *prealloc = NULL;
     uint64_t size = 0;
 
     if (!block_option_take_size(options, "size", &size, NULL, errp) ||
-        !block_option_take_enum(options, "preallocation", &qapi_enum_PreallocMode, &prealloc,
-                                errp) ||
+        !block_option_take_string(options, "preallocation", &prealloc, errp) ||
         !block_option_take_bool(options, "nocow", &j.nocow, errp) ||
         !block_option_take_size(options, "extent_size_hint", &j.extent_size_hint, NULL, errp)) {
         return -EINVAL;
     }
     j.filename = g_str_has_prefix(filename, "file:") ? filename + strlen("file:") : filename;
     j.size = size > (uint64_t)INT64_MAX - 511 ? -1 : (int64_t)ROUND_UP(size, 512);
-    j.prealloc = prealloc;
+    if (prealloc) {
+        int mode = qapi_enum_parse(&qapi_enum_PreallocMode, prealloc, "preallocation", NULL);
+
+        if (mode < 0) {
+            error_setg(errp, "invalid parameter value: %s", prealloc);
+            return -EINVAL;
+        }
+        j.prealloc = mode;
+    }
     return create(&j, errp);
 }

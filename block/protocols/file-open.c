@@ -62,10 +62,6 @@ static bool check_kind(BlockNode *bn, Error **errp)
                    bn->drv->name, s->filename);
         return false;
     }
-    if (!want_device && S_ISDIR(st.st_mode)) {
-        error_setg_errno(errp, EISDIR, "Could not open '%s'", s->filename);
-        return false;
-    }
     if (!want_device && !S_ISREG(st.st_mode)) {
         error_setg(errp, "'%s' driver requires '%s' to be a regular file", bn->drv->name,
                    s->filename);

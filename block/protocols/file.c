@@ -454,7 +454,7 @@ static int coroutine_fn file_co_truncate(BlockNode *bn, int64_t size, bool exact
         return 0;
     }
     if (prealloc == PREALLOC_MODE_METADATA) {
-        error_setg(errp, "Unsupported preallocation mode '%s'", PreallocMode_str(prealloc));
+        error_setg(errp, "Unsupported preallocation mode: %s", PreallocMode_str(prealloc));
         return -ENOTSUP;
     }
     if (prealloc != PREALLOC_MODE_OFF && size < old) {

@@ -111,7 +111,7 @@ static int coroutine_fn null_co_block_status(BlockNode *bn, bool want_zero, int6
     *pnum = bytes;
     *map = offset;
     *file = bn;
-    return BLOCK_STATUS_OFFSET_VALID | (s->read_zeroes ? BLOCK_STATUS_ZERO : BLOCK_STATUS_DATA);
+    return s->read_zeroes ? BLOCK_STATUS_ZERO | BLOCK_STATUS_OFFSET_VALID : 0;
 }
 
 static const char *const null_strong_options[] = { "size", "read-zeroes", NULL };

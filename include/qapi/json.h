@@ -86,6 +86,12 @@ typedef enum JsonPrintFlags { JSON_COMPACT = 0, JSON_PRETTY = 1 } JsonPrintFlags
 GString *json_print(const JsonValue *v, JsonPrintFlags flags);
 void json_print_to(GString *out, const JsonValue *v, JsonPrintFlags flags);
 
+/*
+ * An object or array for people: "key: value" lines in the same order, indented by 4 for each of
+ * @depth levels, '-' in keys shown as a blank.
+ */
+void json_print_words(GString *out, const JsonValue *v, int depth);
+
 /* One whole value, with blanks around it. Limits: depth 1024, text 64 MiB. */
 JsonValue *json_parse(const char *text, size_t len, Error **errp);
 

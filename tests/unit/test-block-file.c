@@ -436,7 +436,7 @@ static void test_open_errors(void)
                     "Could not open '/nonexistent/x': No such file or directory");
     g_clear_pointer(&err, error_free);
     g_assert_null(block_open(NULL, test_options("{'driver':'file','filename':'/'}"), 0, &err));
-    g_assert_cmpstr(error_message(err), ==, "Could not open '/': Is a directory");
+    g_assert_cmpstr(error_message(err), ==, "'file' driver requires '/' to be a regular file");
     g_clear_pointer(&err, error_free);
     g_assert_null(
         block_open(NULL, test_options("{'driver':'file','filename':'/dev/null'}"), 0, &err));
