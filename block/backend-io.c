@@ -103,7 +103,7 @@ static int check_write(BlockBackend *blk, int64_t offset, int64_t bytes)
     BlockNode *bn = blk_node(blk);
 
     /* A back end with the right to resize may also write beyond the end. */
-    if (bn && (blk->perm & BLOCK_PERM_RESIZE)) {
+    if (bn && (blk->perm & BLOCK_PERM_RESIZE) && !blk->fixed_size) {
         return block_check_range(offset, bytes);
     }
     return check_request(blk, offset, bytes);
@@ -344,6 +344,20 @@ int coroutine_fn blk_co_pdiscard(BlockBackend *blk, int64_t offset, int64_t byte
 int coroutine_fn blk_co_flush(BlockBackend *blk)
 {
     return co_op(blk, BLK_FLUSH, 0, 0, NULL, 0);
+}
+
+int coroutine_fn blk_co_copy_range(BlockBackend *src, int64_t src_offset, BlockBackend *dst,
+                                   int64_t dst_offset, int64_t bytes, unsigned read_flags,
+                                   unsigned write_flags)
+{
+    int ret = check_request(src, src_offset, bytes);
+
+    ret = ret < 0 ? ret : check_write(dst, dst_offset, bytes);
+    if (ret < 0) {
+        return ret;
+    }
+    return block_co_copy_range(src->root, src_offset, dst->root, dst_offset, bytes, read_flags,
+                               write_flags);
 }
 
 /* ---- synchronous ---- */

@@ -46,6 +46,7 @@ BlockBackend *blk_open(const char *filename, JsonValue *options, unsigned flags,
         perm |= BLOCK_PERM_WRITE | BLOCK_PERM_RESIZE;
     }
     blk = blk_new(bn->loop, perm, BLOCK_PERM_CONSISTENT_READ | BLOCK_PERM_WRITE_UNCHANGED);
+    blk->fixed_size = true;
     if (!blk_insert(blk, bn, errp)) {
         blk_unref(blk);
         blk = NULL;

@@ -35,10 +35,6 @@ const char *block_perm_name(unsigned bit);
 /* ---- open.c ---- */
 
 void block_node_refresh_filename(BlockNode *bn);
-/*
- * The driver for a plain or "prefix:..." file name; for creation, when nothing is there yet, too.
- */
-const BlockDriver *block_protocol_for(const char *filename, Error **errp);
 /* Does @path begin with "protocol:"? */
 bool block_path_has_protocol(const char *path);
 
@@ -123,6 +119,7 @@ struct BlockBackend {
     bool drive_claimed;
     bool write_cache;
     bool removable;
+    bool fixed_size;            /* writes beyond the end fail, also with the right to resize */
     bool io_status_enabled;
     BlockDeviceIoStatus io_status;
     BlockdevOnError on_read_error, on_write_error;

@@ -161,7 +161,9 @@ bool block_snapshot_load_tmp(BlockNode *bn, const char *id_or_name, Error **errp
     BlockSnapshot found;
 
     if (!w.bn->drv->co_snapshot_load_tmp) {
-        return unsupported(w.bn, errp);
+        error_setg(errp, "Block format '%s' used by device '%s' does not support temporarily loading "
+                   "internal snapshots", w.bn->drv->name, "");
+        return false;
     }
     if (!find_by_text(bn, id_or_name, &found)) {
         error_setg(errp, "Can't find snapshot");

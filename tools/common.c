@@ -214,8 +214,7 @@ BlockBackend *tool_open(const ToolImage *image)
     JsonValue *o = image_options(image, &err);
 
     if (o) {
-        blk = blk_open(image->image_opts ? NULL : image->name, o, image->flags | BLOCK_OPEN_UNMAP,
-                       &err);
+        blk = blk_open(image->image_opts ? NULL : image->name, o, image->flags, &err);
     }
     if (!blk) {
         error_prepend(&err, "Could not open '%s': ", image->name);

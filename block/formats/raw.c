@@ -220,6 +220,11 @@ static int coroutine_fn raw_co_copy_range_to(BlockNode *bn, BlockChild *src, int
                -ENOSPC;
 }
 
+static int raw_image_info(BlockNode *bn, BlockImageInfo *info)
+{
+    return block_image_info(bn->file->node, info);
+}
+
 static const BlockImageOption raw_create_options[] = {
     { "size", BLOCK_IMAGE_OPT_SIZE, "Virtual disk size" },
     { NULL },
@@ -256,6 +261,7 @@ BLOCK_DRIVER(raw_driver) = {
     .create_options = raw_create_options,
     .co_create_opts = raw_co_create_opts,
     .measure = raw_measure,
+    .image_info = raw_image_info,
     .co_copy_range_from = raw_co_copy_range_from,
     .co_copy_range_to = raw_co_copy_range_to,
     .refresh_limits = raw_refresh_limits,

@@ -77,7 +77,7 @@ static int fill(int fd, const CreateJob *j)
         }
         break;
     default:
-        ret = ftruncate(fd, j->size) < 0 ? -errno : 0;
+        ret = ftruncate(fd, j->size) < 0 ? -errno : file_allocate_start(fd, j->size);
         if (ret < 0) {
             error_setg_errno(j->errp, -ret, "Could not resize file");
         }

@@ -409,6 +409,11 @@ int file_write_zeroes(int fd, int64_t offset, int64_t bytes)
     return ret;
 }
 
+int file_allocate_start(int fd, int64_t size)
+{
+    return size > 0 ? file_write_zeroes(fd, 0, MIN(size, 4096)) : 0;
+}
+
 static int do_truncate(void *arg)
 {
     FileJob *j = arg;
@@ -425,6 +430,8 @@ static int do_truncate(void *arg)
         ret = file_write_zeroes(fd, old, j->bytes - old);
     } else if (ftruncate(fd, j->bytes) < 0) {
         return -errno;
+    } else if (old == 0) {
+        ret = file_allocate_start(fd, j->bytes);
     }
     if (ret < 0 && ftruncate(fd, old) < 0) {
         /* Then it stays longer; the caller sees the first error. */
@@ -528,6 +535,11 @@ static int coroutine_fn file_co_copy_range_to(BlockNode *bn, BlockChild *src, in
     return thread_pool_co_run(do_copy, &j);
 }
 
+static int file_image_info(BlockNode *bn, BlockImageInfo *info)
+{
+    return 0;
+}
+
 static BlockStatsSpecific *file_stats(BlockNode *bn)
 {
     FileState *s = bn->opaque;
@@ -572,6 +584,7 @@ static const char *const file_strong_options[] = { "filename", NULL };
         .unplug = file_unplug,                                              \
         .length = file_length,                                              \
         .allocated_size = file_allocated_size,                              \
+        .image_info = file_image_info,                                      \
         .stats = file_stats,                                                \
         .refresh_limits = file_refresh_limits,                              \
         .check_perm = file_check_perm,                                      \

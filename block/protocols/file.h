@@ -52,6 +52,11 @@ void file_reopen_abort(BlockNode *bn, BlockReopen *reopen);
 /* 0 or -errno; -ENOTSUP where the file system cannot. Blocks. */
 int file_fallocate(int fd, int mode, int64_t offset, int64_t bytes);
 int file_write_zeroes(int fd, int64_t offset, int64_t bytes);
+/*
+ * A file that grew from nothing gets its first block: on a hole some file systems take any O_DIRECT
+ * request, and the alignment that data needs could not be found out.
+ */
+int file_allocate_start(int fd, int64_t size);
 
 /* ---- file-create.c ---- */
 

@@ -13,7 +13,7 @@
 
 /* @perm and @shared as in BlockPerm; no node yet. One reference. */
 BlockBackend *blk_new(EventLoop *loop, uint64_t perm, uint64_t shared);
-/* blk_new + block_open + insert, for tools. */
+/* blk_new + block_open + insert, for tools; only blk_truncate() makes the image longer. */
 BlockBackend *blk_open(const char *filename, JsonValue *options, unsigned flags, Error **errp);
 void blk_ref(BlockBackend *blk);
 void blk_unref(BlockBackend *blk);
@@ -69,6 +69,10 @@ int coroutine_fn blk_co_pwrite_zeroes(BlockBackend *blk, int64_t offset, int64_t
                                       unsigned flags);
 int coroutine_fn blk_co_pdiscard(BlockBackend *blk, int64_t offset, int64_t bytes);
 int coroutine_fn blk_co_flush(BlockBackend *blk);
+/* -ENOTSUP: use buffers. */
+int coroutine_fn blk_co_copy_range(BlockBackend *src, int64_t src_offset, BlockBackend *dst,
+                                   int64_t dst_offset, int64_t bytes, unsigned read_flags,
+                                   unsigned write_flags);
 /* Outside coroutines: waits. */
 int blk_pread(BlockBackend *blk, int64_t offset, int64_t bytes, void *buf, unsigned flags);
 int blk_pwrite(BlockBackend *blk, int64_t offset, int64_t bytes, const void *buf, unsigned flags);

@@ -327,6 +327,9 @@ struct BlockChild {
 
 /* ---- open and close (main thread) ---- */
 
+/* The driver for a plain or "prefix:..." file name, whether or not there is such a file. */
+const BlockDriver *block_protocol_for(const char *filename, Error **errp);
+
 /*
  * A node from file name and/or options (consumed; may be NULL; {"driver":..., ...} possibly nested
  * or dotted). One reference.

@@ -54,7 +54,7 @@ def run(tool, *args, cwd=None, data=None, env=None):
 
 # What differs from run to run, or by design.
 NORMALIZE = [
-    (re.compile(r'\d+:\d\d:\d\d\.\d+ sec|\d\d\.\d+ sec'), 'T sec'),
+    (re.compile(r'(\d+:\d\d:\d\d\.\d+|\d\d\.\d+ sec) \('), 'T ('),
     (re.compile(r'\([^()\n]*/sec and [^()\n]* ops/sec\)'), '(rate)'),
     (re.compile(r'completed in [0-9.]+ seconds'), 'completed in T seconds'),
     (re.compile(r'20\d\d-\d\d-\d\d \d\d:\d\d:\d\d'), 'DATE'),

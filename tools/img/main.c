@@ -12,18 +12,34 @@ typedef struct ImgCommand {
 static const ImgCommand commands[] = {
     { "amend", img_amend, "[--object OBJECT] [--image-opts] [-p] [-q] [-f FMT] [-t CACHE] [--force] "
       "-o OPTIONS FILE" },
+    { "bench", img_bench, "[-c COUNT] [-d DEPTH] [-f FMT] [--flush-interval=N [--no-drain]] [-i AIO] [-n] "
+      "[-o OFFSET] [--pattern=N] [-q] [-s BUFFER_SIZE] [-S STEP_SIZE] [-t CACHE] [-w] [-U] FILE" },
+    { "bitmap", img_bitmap, "(--merge SOURCE | --add | --remove | --clear | --enable | --disable)... "
+      "[-b SOURCE_FILE [-F SOURCE_FMT]] [-g GRANULARITY] [--object OBJECT] [--image-opts | -f FMT] "
+      "FILE BITMAP" },
     { "check", img_check, "[--object OBJECT] [--image-opts] [-q] [-f FMT] [--output=human|json] "
       "[-r leaks|all] [-T SRC_CACHE] [-U] FILE" },
+    { "commit", img_commit, "[--object OBJECT] [--image-opts] [-q] [-f FMT] [-t CACHE] [-b BASE] "
+      "[-r RATE] [-d] [-p] FILE" },
     { "compare", img_compare, "[--object OBJECT] [--image-opts] [-f FMT] [-F FMT] [-T SRC_CACHE] "
       "[-p] [-q] [-s] [-U] FILE1 FILE2" },
+    { "convert", img_convert, "[--object OBJECT] [--image-opts] [--target-image-opts] "
+      "[--target-is-zero] [--bitmaps [--skip-broken-bitmaps]] [-U] [-C] [-c] [-p] [-q] [-n] [-f FMT] "
+      "[-t CACHE] [-T SRC_CACHE] [-O OUTPUT_FMT] [-B BACKING [-F BACKING_FMT]] [-o OPTIONS] "
+      "[-l SNAPSHOT] [-S SPARSE_SIZE] [-r RATE] [-m COROUTINES] [-W] [--salvage] FILE [FILE2...] "
+      "OUTPUT_FILE" },
     { "create", img_create, "[--object OBJECT] [-q] [-f FMT] [-b BACKING [-F BACKING_FMT]] [-u] "
       "[-o OPTIONS] FILE [SIZE]" },
+    { "dd", img_dd, "[--image-opts] [-U] [-f FMT] [-O OUTPUT_FMT] [bs=SIZE] [count=BLOCKS] "
+      "[skip=BLOCKS] if=INPUT of=OUTPUT" },
     { "info", img_info, "[--object OBJECT] [--image-opts] [-f FMT] [--output=human|json] "
       "[--backing-chain] [-U] FILE" },
     { "map", img_map, "[--object OBJECT] [--image-opts] [-f FMT] [--start-offset=OFFSET] "
       "[--max-length=LEN] [--output=human|json] [-U] FILE" },
     { "measure", img_measure, "[--output=human|json] [-O OUTPUT_FMT] [-o OPTIONS] "
       "[--size N | [--object OBJECT] [--image-opts] [-f FMT] [-l SNAPSHOT] FILE]" },
+    { "rebase", img_rebase, "[--object OBJECT] [--image-opts] [-U] [-q] [-f FMT] [-t CACHE] "
+      "[-T SRC_CACHE] [-p] [-u] -b BACKING [-F BACKING_FMT] FILE" },
     { "resize", img_resize, "[--object OBJECT] [--image-opts] [-f FMT] [--preallocation=MODE] [-q] "
       "[--shrink] FILE [+|-]SIZE" },
     { "snapshot", img_snapshot, "[--object OBJECT] [--image-opts] [-U] [-q] "
