@@ -187,7 +187,7 @@ static void coroutine_fn change_backing_entry(void *opaque)
 }
 
 int block_change_backing_file(BlockNode *bn, const char *backing, const char *backing_format,
-                              bool warn)
+                              bool require_format)
 {
     ChangeBacking c = { .bn = bn, .backing = backing, .format = backing_format };
 
@@ -197,9 +197,8 @@ int block_change_backing_file(BlockNode *bn, const char *backing, const char *ba
     if (backing_format && !backing) {
         return -EINVAL;
     }
-    if (warn && backing && *backing && !backing_format) {
-        warn_report("Deprecated use of backing file without explicit backing format, use of this "
-                    "image requires potentially unsafe format probing");
+    if (require_format && backing && *backing && !backing_format) {
+        return -EINVAL;
     }
     block_run_coroutine(bn, change_backing_entry, &c);
     return c.ret;

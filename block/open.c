@@ -172,7 +172,7 @@ static bool take_node_options(JsonValue *o, NodeOptions *n, Error **errp)
 static unsigned backing_flags(unsigned flags)
 {
     return flags & (BLOCK_OPEN_NOCACHE | BLOCK_OPEN_NO_FLUSH | BLOCK_OPEN_FORCE_SHARE |
-                    BLOCK_OPEN_NO_IO);
+                    BLOCK_OPEN_UNMAP | BLOCK_OPEN_NO_IO);
 }
 
 /* What a child inherits unless its own options say otherwise. */

@@ -245,12 +245,6 @@ bool file_reopen_prepare(BlockNode *bn, BlockReopen *r, Error **errp)
         error_setg_errno(errp, errno, "Could not open '%s'", s->filename);
         return false;
     }
-    if (s->use_lock && !file_lock_acquire(s, s->new_fd, bn->perm, ~bn->shared_perm & BLOCK_PERM_ALL,
-                                          errp)) {
-        close(s->new_fd);
-        s->new_fd = -1;
-        return false;
-    }
     s->reopening = true;
     return true;
 }
@@ -262,6 +256,10 @@ void file_reopen_commit(BlockNode *bn, BlockReopen *r)
     s->reopening = false;
     /* A change of permissions on the way may have done it. */
     if (s->new_fd >= 0) {
+        /* Not earlier: our own locks on two descriptors look like those of two processes. */
+        if (s->use_lock) {
+            file_lock_acquire(s, s->new_fd, bn->perm, ~bn->shared_perm & BLOCK_PERM_ALL, NULL);
+        }
         take_new_fd(s);
     }
 }

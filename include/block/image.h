@@ -126,9 +126,12 @@ char *block_backing_path(const char *image, const char *backing, Error **errp);
  * Replace (or with NULL remove) the backing node; the image on disk keeps what it says. Drains.
  */
 bool block_set_backing(BlockNode *bn, BlockNode *backing, Error **errp);
-/* Rewrite what the image on disk says; @backing NULL: none. */
+/*
+ * Rewrite what the image on disk says; @backing NULL: none. @require_format: without a format (which
+ * would have to be guessed at each open) it is -EINVAL.
+ */
 int block_change_backing_file(BlockNode *bn, const char *backing, const char *backing_format,
-                              bool warn);
+                              bool require_format);
 /* Move every user of @from (but not @to itself, nor what is below it) to @to. Drains. */
 bool block_replace_node(BlockNode *from, BlockNode *to, Error **errp);
 /*

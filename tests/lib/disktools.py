@@ -25,7 +25,7 @@ TIMEOUT = 120
 
 def ours(tool):
     """The path of our own tool."""
-    return os.path.join(BUILD, 'tools', tool)
+    return os.path.join(BUILD, tool)
 
 
 def require_oracle(*tools):
@@ -131,7 +131,8 @@ class Pair:
     def same_bytes(self, name):
         """The files are equal byte by byte."""
         a, b = self.paths(name)
-        runner.equal(digest(b), digest(a), name)
+        if digest(a) != digest(b):
+            self.fault('%s: different bytes' % name)
 
     def same_content(self, name, fmt='raw'):
         """Debian's qemu-img finds the same guest-visible content in both files."""

@@ -129,7 +129,8 @@ static int run(const BitmapArgs *x, const char *filename, const char *name)
         return EXIT_FAILURE;
     }
     if (x->source_file) {
-        source = img_open(&(ImgArgs) { 0 }, x->source_file, x->source_format, 0, false);
+        source = img_open(&(ImgArgs) { 0 }, x->source_file, x->source_format,
+                          BLOCK_OPEN_NO_BACKING, false);
         if (!source) {
             goto out;
         }

@@ -28,12 +28,12 @@ static void print_snapshot(const SnapshotInfo *s)
     snprintf(clock, sizeof(clock), "%02d:%02d:%02d.%03d", (int)(s->vm_clock_sec / 3600),
              (int)(s->vm_clock_sec / 60 % 60), (int)(s->vm_clock_sec % 60),
              (int)(s->vm_clock_nsec / 1000000));
-    printf("%-9s %-16s %8s %20s %13s %11s\n", s->id, s->name, size, when, clock, icount);
+    printf("%-9s %-16s %8s%20s%13s%11s\n", s->id, s->name, size, when, clock, icount);
 }
 
 void img_print_snapshots(const SnapshotInfoList *list)
 {
-    printf("Snapshot list:\n%-9s %-16s %8s %20s %13s %11s\n", "ID", "TAG", "VM SIZE", "DATE",
+    printf("Snapshot list:\n%-9s %-16s %8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE",
            "VM CLOCK", "ICOUNT");
     for (; list; list = list->next) {
         print_snapshot(list->value);

@@ -98,10 +98,6 @@ static int remove_snapshot(BlockBackend *blk, const char *text)
     const BlockSnapshot *found = NULL;
     Error *err = NULL;
 
-    /* An id goes before a name. */
-    for (i = 0; i < n && !found; i++) {
-        found = strcmp(all[i].id, text) ? NULL : &all[i];
-    }
     for (i = 0; i < n && !found; i++) {
         found = strcmp(all[i].name, text) ? NULL : &all[i];
     }
