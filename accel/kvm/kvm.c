@@ -53,7 +53,11 @@ static int open_device(Error **errp)
     }
     version = repeat_ioctl(fd, KVM_GET_API_VERSION, NULL);
     if (version != KVM_EXPECTED_API) {
-        error_setg(errp, "its API has version %d, expected %d", version, KVM_EXPECTED_API);
+        if (version < 0) {
+            error_setg_errno(errp, -version, "/dev/kvm does not tell its version");
+        } else {
+            error_setg(errp, "its API has version %d, expected %d", version, KVM_EXPECTED_API);
+        }
         close(fd);
         return -1;
     }

@@ -47,8 +47,8 @@ say() { echo "emulated-host: $*" >&2; }
 die() { say "$*"; exit 125; }
 
 # ---- (i) host packages, (ii) cached kernel, initramfs, root tree ------------
-need() { # command package...
-  command -v "$1" >/dev/null || PKGS="${PKGS:-} $2"
+need() { # command...
+  local c; for c; do command -v "$c" >/dev/null || die "no $c; scripts/setup.sh test installs it"; done
 }
 apt_private() { # apt-get for $DEB with its own lists and status: the host's dpkg is not touched
   local a=$C/apt; mkdir -p $a/lists/partial $a/archives/partial; touch $a/status
@@ -76,13 +76,7 @@ mkinitrd() { # KERNELTREE INIT OUT module...
   (cd $t && find . | cpio -o -H newc --quiet) >"$out"; rm -rf "$t"
 }
 prepare() {
-  PKGS=
-  need cpio cpio; need depmod kmod; need xz xz-utils; need awk mawk; need zstd zstd
-  if [ $ARCH = x86 ]; then need qemu-system-x86_64 qemu-system-x86
-  else need qemu-system-aarch64 qemu-system-arm; fi
-  if [ -n "$PKGS" ]; then say "installing$PKGS"
-    apt-get update -q >&2 || true
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $PKGS >&2; fi
+  need cpio depmod xz awk zstd qemu-system-${ARCH/x86/x86_64}
   if [ -e "$C/ready" ]; then return; fi
   say "building cache in $C"; rm -rf "$C"; mkdir -p "$C"
   apt_private update >&2 || true
@@ -161,8 +155,8 @@ cleanup() { [ -z "$PID" ] || kill $PID 2>/dev/null || true; rm -rf "$R"; }
 trap cleanup EXIT; trap 'exit 130' INT; trap 'exit 143' TERM
 mkdir -p $R/ctl $R/empty; : >$R/ctl/mounts; : >$R/console
 ROOT=; [ $ARCH = aarch64 ] && ROOT=$C/root
-# One CPU on x86: with several, QEMU 7.2's emulation of SVM sometimes loses interrupts or the
-# whole machine (a guest that hangs or resets by itself, a host that dies).
+# One CPU on x86: with several, under load, guests were seen to hang or reset by themselves
+# and the emulated host to die (QEMU 7.2, SVM under multi-threaded TCG).
 if [ $ARCH = x86 ]; then SMP=${SMP:-1}; else SMP=${SMP:-2}; fi
 if [ $SMP = 1 ]; then THREAD=single; else THREAD=multi; fi
 APPEND="quiet loglevel=4 nokaslr mitigations=off random.trust_cpu=on panic=-1 l1kvm=${KVMOPT// /,} $KARGS"

@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import struct
+import subprocess
 import sys
 import threading
 
@@ -131,9 +132,15 @@ def test_tap():
         runner.equal(g.wait(), 0, 'exit status')
 
 
+TRACING = '/sys/kernel/tracing'
+
+
 def test_vmlinux():
-    """The PVH entry of an unpacked kernel; management stops and continues it all the while."""
-    with linux('poweroff', kernel=VMLINUX, smp=1) as g:
+    """The PVH entry of an unpacked kernel; management stops and continues it all the while. Trace events go
+    to the kernel's buffer."""
+    if not os.path.exists(TRACING + '/trace'):
+        subprocess.run(['mount', '-t', 'tracefs', 'tracefs', TRACING], check=True)
+    with linux('poweroff', '-trace', 'backend=ftrace', kernel=VMLINUX, smp=1) as g:
         for _ in range(10):
             g.qmp.cmd('stop')
             runner.equal(g.qmp.cmd('query-status')['status'], 'paused')
@@ -147,6 +154,10 @@ def test_vmlinux():
             g.qmp.wait_event('SHUTDOWN', timeout=240)
         runner.equal(g.wait(), 0, 'exit status')
         assert 'USERSPACE' in g.console()
+    with open(TRACING + '/trace', encoding='utf-8', errors='replace') as f:
+        trace = f.read()
+    for event in ('run_state_set running -> paused', 'acpi_sleep', 'system_shutdown guest-shutdown'):
+        assert event in trace, (event, trace[-2000:])
 
 
 def test_hotplug():
