@@ -7,15 +7,18 @@ A script that needs KVM calls require_kvm() first. Where the host has no usable
 """
 import contextlib
 import os
+import re
 import shutil
 import sys
 import tempfile
+import time
 
 from . import qmp as qmplib
 from . import qtest
 from . import runner
 
 SOURCE = os.path.realpath(os.path.join(os.path.dirname(__file__), '..', '..'))
+SYS_IOCTL = 16         # x86_64
 EMULATED_HOST = os.path.join(SOURCE, 'tests', 'nested', 'emulated-host.sh')
 
 
@@ -52,11 +55,16 @@ def require_kvm():
     run_in_emulated_host(['/usr/bin/python3', os.path.realpath(sys.argv[0]), *sys.argv[1:]])
 
 
+class HostStuck(AssertionError):
+    """The emulated host does not run the guest any more: see Guest.check_host()."""
+
+
 class Guest(qtest.Process):
     """An emulator on KVM; its console goes to a file, its monitor is a socket that we connect to."""
 
     def __init__(self, *args, machine='virt', arch='x86_64', program=None, serial=True, timeout=60):
         self.dir = tempfile.mkdtemp(prefix='nemu-guest-')
+        self.console_size, self.quiet_since = 0, time.monotonic()
         qmp_path = self.path('qmp.sock')
         listener = qmplib.listener(qmp_path)
         argv = [program or qtest.binary(arch), '-machine', machine + ',accel=kvm', '-nodefaults', '-display', 'none',
@@ -104,10 +112,44 @@ class Guest(qtest.Process):
                 return True
             if untroubled:
                 self.check_untroubled()
+            self.watch_host()
             if self.proc.poll() is not None and text not in self.console():
                 raise AssertionError('the emulator ended before the console showed %r' % text)
             return False
         runner.wait_for(seen, timeout, 'console text %r' % text, interval=0.02)
+
+    def watch_host(self):
+        """Inside the emulated host: check_host() whenever the console was quiet for half a minute."""
+        size = len(self.console())
+        if size != self.console_size or not in_emulated_host():
+            self.console_size, self.quiet_since = size, time.monotonic()
+        elif time.monotonic() - self.quiet_since > 30:
+            self.quiet_since = time.monotonic()
+            self.check_host()
+
+    def check_host(self):
+        """Fails with HostStuck when the guest's CPUs wait for one another and for nothing of ours.
+
+        All that were started have interrupts disabled, none is halted, all their threads are inside KVM_RUN. A
+        lost interrupt, a request that is not finished or a CPU that is not run, which would be faults of ours,
+        look different. Three looks, a second apart.
+        """
+        looks = []
+        for _ in range(3):
+            if self.proc.poll() is not None or self.qmp.cmd('query-status')['status'] != 'running':
+                return
+            threads = [c['thread-id'] for c in self.qmp.cmd('query-cpus-fast')]
+            looks.append(self.qmp.hmp('info registers -a'))
+            time.sleep(1)
+            cpus = [(int(flags, 16), halted) for flags, halted, cr0 in
+                    re.findall(r'RFL=(\w+) HLT=(\d).*?CR0=(\w+)', looks[-1], re.S) if int(cr0, 16) >> 31]
+            if not cpus or any(flags & 0x200 or halted != '0' for flags, halted in cpus):
+                return
+            for thread in threads:
+                with open('/proc/%d/task/%d/syscall' % (self.pid, thread), encoding='utf-8') as f:
+                    if f.read().split()[0] not in ('running', str(SYS_IOCTL)):
+                        return
+        raise HostStuck('the guest\'s CPUs all run with interrupts off:\n' + '\n'.join(looks))
 
     def diagnose(self):
         """Where the CPUs and threads are, of a guest that does not get on."""

@@ -219,8 +219,9 @@ static void test_secret_encrypted(void)
     g_free(text);
     text = secret_lookup_base64("binary", &error_abort);
     g_assert_cmpstr(text, ==, "/w==");
-    len = 0;
-    g_assert_nonnull(secret_lookup("s", &len, &error_abort));
+    g_free(text);
+    text = (char *)secret_lookup("s", &len, &error_abort);
+    g_assert_cmpuint(len, ==, 6);
 }
 
 static void test_keyring(void)
