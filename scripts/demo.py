@@ -10,6 +10,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -82,10 +83,14 @@ def linux(kernel, initrd):
 
 
 def payload(build):
-    return run('The bare-metal payload on nemu:',
-               ['-m', '128', '-smp', '2', '-kernel', os.path.join(build, 'tests', 'guest', 'payload.elf'),
-                '-netdev', 'user,id=n', '-device', 'virtio-net-pci,netdev=n', '-device', 'virtio-rng-pci'],
-               'ok 2', 60)
+    with tempfile.NamedTemporaryFile(prefix='nemu-demo-') as disk:
+        disk.truncate(2 << 20)
+        return run('The bare-metal payload on nemu:',
+                   ['-m', '128', '-smp', '2', '-kernel', os.path.join(build, 'tests', 'guest', 'payload.elf'),
+                    '-netdev', 'user,id=n', '-device', 'virtio-net-pci,netdev=n', '-device', 'virtio-rng-pci',
+                    '-blockdev', 'driver=file,node-name=f,filename=' + disk.name,
+                    '-device', 'virtio-blk-pci,drive=f'],
+                   'ok 2', 60)
 
 
 def in_emulated_host(build, *arguments):

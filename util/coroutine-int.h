@@ -6,6 +6,9 @@
 #include "event-loop-int.h"
 #include "util/coroutine.h"
 
+#ifdef COROUTINE_UCONTEXT       /* the test of the fallback */
+#undef CONFIG_COROUTINE_ASM
+#endif
 #ifndef CONFIG_COROUTINE_ASM
 #include <ucontext.h>
 #endif

@@ -155,8 +155,8 @@ cleanup() { [ -z "$PID" ] || kill $PID 2>/dev/null || true; rm -rf "$R"; }
 trap cleanup EXIT; trap 'exit 130' INT; trap 'exit 143' TERM
 mkdir -p $R/ctl $R/empty; : >$R/ctl/mounts; : >$R/console
 ROOT=; [ $ARCH = aarch64 ] && ROOT=$C/root
-# One CPU on x86: with several, under load, guests were seen to hang or reset by themselves
-# and the emulated host to die (QEMU 7.2, SVM under multi-threaded TCG).
+# One CPU on x86: under load, guests were seen to hang or reset by themselves and the emulated
+# host to die (QEMU 7.2, SVM under TCG), more often with several CPUs.
 if [ $ARCH = x86 ]; then SMP=${SMP:-1}; else SMP=${SMP:-2}; fi
 if [ $SMP = 1 ]; then THREAD=single; else THREAD=multi; fi
 APPEND="quiet loglevel=4 nokaslr mitigations=off random.trust_cpu=on panic=-1 l1kvm=${KVMOPT// /,} $KARGS"
