@@ -335,8 +335,8 @@ static void set_address_sizes(Builder *b, X86CpuidEntry *e)
 /* FPU to CX8, APIC, MTRR to PSE36, MMX, FXSR. */
 #define AMD_SAME_AS_LEAF_1 0x0183f3ffu
 
-/* False: the guest does not get this leaf. */
-static bool adapt(Builder *b, X86CpuidEntry *e)
+/* These say false when the guest does not get the leaf. */
+static bool adapt_standard(Builder *b, X86CpuidEntry *e)
 {
     const X86Cpu *cpu = b->cpu;
 
@@ -352,7 +352,6 @@ static bool adapt(Builder *b, X86CpuidEntry *e)
         set_leaf_1(b, e);
         break;
     case 4:
-    case 0x8000001d:
         set_cache_leaf(b, e);
         break;
     case 6:
@@ -366,9 +365,6 @@ static bool adapt(Builder *b, X86CpuidEntry *e)
             e->edx = cpu->features[X86_FEATURE_7_0_EDX];
         } else if (e->index == 1) {
             e->eax = cpu->features[X86_FEATURE_7_1_EAX];
-            e->ebx = e->ecx = e->edx = 0;
-        } else {
-            return false;
         }
         break;
     case 0xa:
@@ -382,19 +378,31 @@ static bool adapt(Builder *b, X86CpuidEntry *e)
         return x86_has_feature(cpu, X86_FEATURE_7_0_EBX, 25);
     case 0xd:
         return set_xsave_leaf(b, e);
-    case 0x40000000:
-        if (x86_hv_enabled(cpu)) {
-            e->function += KVM_BEHIND_HYPERV;
-            e->eax = e->function + 1;
-        } else {
-            e->eax = cpu->tsc_frequency ? KVM_FREQUENCIES : 0x40000001;
-        }
-        return cpu->kvm;
-    case 0x40000001:
-        e->function += x86_hv_enabled(cpu) ? KVM_BEHIND_HYPERV : 0;
+    }
+    return true;
+}
+
+static bool adapt_kvm(Builder *b, X86CpuidEntry *e)
+{
+    const X86Cpu *cpu = b->cpu;
+    bool behind = x86_hv_enabled(cpu);
+
+    if (e->function == 0x40000000) {
+        e->eax = behind ? 0x40000001 + KVM_BEHIND_HYPERV
+                        : cpu->tsc_frequency ? KVM_FREQUENCIES : 0x40000001;
+    } else if (e->function == 0x40000001) {
         e->eax = cpu->features[X86_FEATURE_KVM_EAX];
         e->edx = cpu->features[X86_FEATURE_KVM_EDX];
-        return cpu->kvm;
+    }
+    e->function += behind ? KVM_BEHIND_HYPERV : 0;
+    return cpu->kvm;
+}
+
+static bool adapt_extended(Builder *b, X86CpuidEntry *e)
+{
+    const X86Cpu *cpu = b->cpu;
+
+    switch (e->function) {
     case 0x80000000:
         set_vendor(b, e);
         e->eax = MAX(x86_cpu_xlevel(cpu),
@@ -424,11 +432,28 @@ static bool adapt(Builder *b, X86CpuidEntry *e)
     case 0x8000000a:
         e->edx = cpu->features[X86_FEATURE_8000000A_EDX];
         return x86_has_feature(cpu, X86_FEATURE_80000001_ECX, 2);
+    case 0x8000001d:
+        set_cache_leaf(b, e);
+        break;
     case 0x8000001e:
         set_amd_topology(b, e);
         return x86_has_feature(cpu, X86_FEATURE_80000001_ECX, 22);
     }
     return true;
+}
+
+static bool adapt(Builder *b, X86CpuidEntry *e)
+{
+    switch (e->function >> 28) {
+    case 0:
+        return adapt_standard(b, e);
+    case 4:
+        return adapt_kvm(b, e);
+    case 8:
+        return adapt_extended(b, e);
+    default:
+        return true;
+    }
 }
 
 /* ---- a model's own leaves ---- */

@@ -26,7 +26,8 @@ const X86FeatureLeaf x86_feature_leaves[X86_FEATURE_WORDS] = {
     [X86_FEATURE_C0000001_EDX] = { 0xc0000001, 0, EDX },
     [X86_FEATURE_12_0_EAX] = { 0x12, 0, EAX }, [X86_FEATURE_12_0_EBX] = { 0x12, 0, EBX },
     [X86_FEATURE_12_1_EAX] = { 0x12, 1, EAX }, [X86_FEATURE_14_0_ECX] = { 0x14, 0, ECX },
-    [X86_FEATURE_ARCH_CAPABILITIES] = { .msr = 0x10a }, [X86_FEATURE_CORE_CAPABILITY] = { .msr = 0xcf },
+    [X86_FEATURE_ARCH_CAPABILITIES] = { .msr = 0x10a },
+    [X86_FEATURE_CORE_CAPABILITY] = { .msr = 0xcf },
     [X86_FEATURE_PERF_CAPABILITIES] = { .msr = 0x345 },
     [X86_FEATURE_VMX_BASIC] = { .msr = 0x480 }, [X86_FEATURE_VMX_PIN] = { .msr = 0x48d },
     [X86_FEATURE_VMX_PROC] = { .msr = 0x48e }, [X86_FEATURE_VMX_PROC2] = { .msr = 0x48b },
@@ -37,7 +38,7 @@ const X86FeatureLeaf x86_feature_leaves[X86_FEATURE_WORDS] = {
 
 /* ---- properties ---- */
 
-/* Two names stand for two bits: kvmclock (an old and a new interface), and a kind of INVEPT and INVVPID. */
+/* Two names stand for two bits: kvmclock, old and new, and a kind of INVEPT and of INVVPID. */
 static uint64_t property_bits(const ObjectProperty *p)
 {
     uint64_t bits = BIT(p->bit);
@@ -85,13 +86,16 @@ static bool feature_set(Object *obj, const ObjectProperty *p, const JsonValue *v
     return true;
 }
 
-static const PropertyKind feature_kind = { .type_name = "bool", .get = feature_get, .set = feature_set };
+static const PropertyKind feature_kind = {
+    .type_name = "bool", .get = feature_get, .set = feature_set,
+};
 
 /* The offset is the word's number. */
 #define FEATURE(n, w, b) \
     { .name = (n), .kind = &feature_kind, .offset = X86_FEATURE_##w, .bit = (b) }
 #define ALIAS(n, w, b) \
-    { .name = (n), .kind = &feature_kind, .offset = X86_FEATURE_##w, .bit = (b), .flags = PROP_HIDDEN }
+    { .name = (n), .kind = &feature_kind, .offset = X86_FEATURE_##w, .bit = (b), \
+      .flags = PROP_HIDDEN }
 
 const ObjectProperty x86_feature_properties[] = {
     FEATURE("fpu", 1_EDX, 0), FEATURE("vme", 1_EDX, 1), FEATURE("de", 1_EDX, 2),

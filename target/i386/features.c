@@ -39,7 +39,7 @@ static const uint64_t kvm_off[X86_FEATURE_WORDS] = {
     [X86_FEATURE_80000001_ECX] = BIT(2),        /* svm */
 };
 
-/* Features that mean nothing without another one. Order matters: what depends may be depended on. */
+/* Features that mean nothing without another one; those that are depended on come first. */
 static const struct {
     X86FeatureWord from;
     uint8_t from_bit;
@@ -63,7 +63,7 @@ static const struct {
     { X86_FEATURE_7_0_EBX, 10, X86_FEATURE_VMX_PROC2, BIT(12) },        /* invpcid */
     { X86_FEATURE_7_0_EBX, 18, X86_FEATURE_VMX_PROC2, BIT(16) },        /* rdseed */
     { X86_FEATURE_D_1_EAX, 3, X86_FEATURE_VMX_PROC2, BIT(20) },         /* xsaves */
-    { X86_FEATURE_VMX_PROC2, 1, X86_FEATURE_VMX_PROC2, BIT(7) },        /* EPT: unrestricted guest */
+    { X86_FEATURE_VMX_PROC2, 1, X86_FEATURE_VMX_PROC2, BIT(7) },    /* EPT: unrestricted */
     { X86_FEATURE_VMX_PROC2, 1, X86_FEATURE_VMX_EPT_VPID, UINT32_MAX },
     { X86_FEATURE_VMX_PROC2, 5, X86_FEATURE_VMX_EPT_VPID, ALL << 32 },
     { X86_FEATURE_VMX_PROC2, 5, X86_FEATURE_VMX_EPT_VPID, BIT(41) },

@@ -22,7 +22,7 @@ extern const X86CacheModel x86_caches_common, x86_caches_epyc, x86_caches_epyc_r
 
 typedef struct X86CpuModelVersion {
     const char *model_id;       /* NULL: as in the version before */
-    const char *changes;        /* "feature=on|off,...,model=N,stepping=N" to the version before; NULL ends */
+    const char *changes;        /* to the one before: "feature=on|off,...,stepping=N"; NULL ends */
 } X86CpuModelVersion;
 
 typedef struct X86CpuModel {
@@ -34,7 +34,7 @@ typedef struct X86CpuModel {
     const X86CpuModelVersion *versions; /* [0] is version 1 */
 } X86CpuModel;
 
-/* What a concrete type of x86 CPU gives; found by object_ops(cpu, &x86_cpu_type). NULL: host, max. */
+/* What a model's type gives; found by object_ops(cpu, &x86_cpu_type). NULL: host, max. */
 typedef struct X86CpuModelOps {
     const X86CpuModel *model;
     unsigned version;           /* 0: the machine's choice */

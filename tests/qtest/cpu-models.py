@@ -143,7 +143,8 @@ def test_properties_change_a_model():
 
 def test_objects():
     """A CPU of a machine: model, identification and features as properties."""
-    with qtest.Emulator('-machine', 'virt', '-cpu', 'EPYC-v2,-avx2,+pcid,phys-bits=41,sse4.1=off,3dnowprefetch=off,erms,avx2=on', '-smp', '2') as vm:
+    cpu = 'EPYC-v2,-avx2,+pcid,phys-bits=41,sse4.1=off,3dnowprefetch=off,erms,avx2=on'
+    with qtest.Emulator('-machine', 'virt', '-cpu', cpu, '-smp', '2') as vm:
         cpus = vm.qmp.cmd('query-cpus-fast')
         path = cpus[0]['qom-path']
 
