@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include "backends/memory-backend.h"
+#include "backends/thread-context.h"
 #include "qapi-commands.h"
 #include "util/cutils.h"
 #include "util/thread.h"
@@ -31,6 +32,7 @@ struct MemoryBackend {
     uint64_t size;
     bool share, merge, dump, prealloc, reserve, canonical_id;
     uint32_t prealloc_threads;
+    Object *prealloc_context;   /* a ThreadContext, or NULL */
     int policy;                 /* HostMemPolicy */
     unsigned long nodes[MAX_NODES / (8 * sizeof(unsigned long))];
 };
@@ -106,6 +108,8 @@ static const ObjectProperty backend_properties[] = {
     PROP_BOOL("prealloc", MemoryBackend, prealloc, false, "touch all pages at once"),
     { .name = "prealloc-threads", .kind = &prop_kind_uint32, .type_name = "int", .def.u = 1,
       .offset = offsetof(MemoryBackend, prealloc_threads), .description = "threads that do so" },
+    { .name = "prealloc-context", .kind = &prop_kind_link, .arg = &thread_context_type,
+      .offset = offsetof(MemoryBackend, prealloc_context), .description = "what they run on" },
     PROP_BOOL("reserve", MemoryBackend, reserve, true, "reserve swap space"),
     PROP_CUSTOM("host-nodes", "int", get_host_nodes, set_host_nodes, PROP_NO_DEFAULT,
                 "NUMA nodes of the host that the policy is about"),
@@ -183,7 +187,8 @@ static void *fault_slice(void *opaque)
     return NULL;
 }
 
-static bool preallocate(MemoryBackend *s, Error **errp)
+/* On the thread whose affinity the others inherit. Gives an errno value, or 0. */
+static int touch_pages(MemoryBackend *s)
 {
     unsigned n = CLAMP(s->prealloc_threads, 1, 64);
     size_t pages = s->ram->size / s->ram->page_size;
@@ -213,8 +218,32 @@ static bool preallocate(MemoryBackend *s, Error **errp)
     for (unsigned i = 0; i < n; i++) {
         err = err ? err : slices[i].err;
     }
-    if (err) {
-        error_setg_errno(errp, err, "preallocating memory failed");
+    return err;
+}
+
+typedef struct Preallocation {
+    MemoryBackend *backend;
+    int err;
+} Preallocation;
+
+static void touch_on_context(void *opaque)
+{
+    Preallocation *p = opaque;
+
+    p->err = touch_pages(p->backend);
+}
+
+static bool preallocate(MemoryBackend *s, Error **errp)
+{
+    Preallocation p = { .backend = s };
+
+    if (s->prealloc_context) {
+        thread_context_run(object_cast(s->prealloc_context, &thread_context_type), touch_on_context, &p);
+    } else {
+        p.err = touch_pages(s);
+    }
+    if (p.err) {
+        error_setg_errno(errp, p.err, "preallocating memory failed");
         return false;
     }
     return true;

@@ -10,31 +10,10 @@
 #include "util/osdep.h"
 #include <sys/random.h>
 #include <sys/stat.h>
-#include "backends/rng.h"
+#include "backends/rng-internal.h"
 #include "trace-backends.h"
 #include "util/cutils.h"
 #include "util/event-loop.h"
-
-/* One answer gives at most this; who needs more asks again. */
-#define RNG_CHUNK 4096
-
-typedef struct RngRequest {
-    size_t len;
-    RngReceive *receive;
-    void *opaque;
-    struct RngRequest *next;
-} RngRequest;
-
-struct RngBackend {
-    Object obj;
-    RngRequest *requests;       /* in order */
-    bool opened;                /* property without effect */
-};
-
-typedef struct RngBackendOps {
-    /* There is a first request, or none any more. */
-    void (*update)(RngBackend *s);
-} RngBackendOps;
 
 static const ObjectProperty rng_backend_properties[] = {
     PROP_BOOL("opened", RngBackend, opened, false, "accepted for old scripts; no effect"),
@@ -53,7 +32,7 @@ static void rng_backend_finalize(Object *obj)
     }
 }
 
-static bool rng_backend_can_be_deleted(Object *obj)
+bool rng_backend_can_be_deleted(Object *obj)
 {
     return obj->refs == 1;
 }
@@ -102,8 +81,7 @@ void rng_backend_cancel(RngBackend *s, void *opaque)
     update(s);
 }
 
-/* The first request gets these bytes and is done. */
-static void deliver(RngBackend *s, const void *data, size_t len)
+void rng_backend_deliver(RngBackend *s, const void *data, size_t len)
 {
     RngRequest *r = s->requests;
 
@@ -139,7 +117,7 @@ static void builtin_answer(void *opaque)
             bh_schedule(b->bh);
             break;
         }
-        deliver(&b->parent, buf, n);
+        rng_backend_deliver(&b->parent, buf, n);
     }
     object_unref(b);
 }
@@ -215,7 +193,7 @@ static void random_readable(void *opaque)
     }
     object_ref(r);
     if (n > 0) {
-        deliver(&r->parent, buf, n);
+        rng_backend_deliver(&r->parent, buf, n);
     }
     if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) {
         update(&r->parent);

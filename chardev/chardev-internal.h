@@ -30,8 +30,8 @@ void chardev_watch_soon(Chardev *chr);
 int chardev_open_path(const char *path, int flags, Error **errp);
 bool chardev_set_nonblocking(int fd);
 
-/* -chardev key=value text as a chardev-add argument. */
-bool chardev_parse_options(const char *text, char **id, ChardevBackend **backend, Error **errp);
+/* -chardev key=value text as a chardev-add argument; *@mux: several users are to share it. */
+bool chardev_parse_options(const char *text, char **id, ChardevBackend **backend, bool *mux, Error **errp);
 /* "stdio", "tcp:..."; NULL with an error. */
 ChardevBackend *chardev_parse_shorthand(const char *text, Error **errp);
 

@@ -15,6 +15,7 @@ static const char *const known_options[] = {
     "backend", "id", "path", "input-path", "host", "port", "fd", "to", "ipv4", "ipv6", "keep-alive", "mptcp",
     "wait", "server", "delay", "nodelay", "reconnect", "telnet", "tn3270", "tls-creds", "tls-authz",
     "websocket", "cid", "signal", "size", "append", "logfile", "logappend", "abstract", "tight", "mux",
+    "localaddr", "localport", "chardev",
 };
 
 static bool check_known(const JsonValue *opts, Error **errp)
@@ -223,6 +224,36 @@ static bool parse_ringbuf(const JsonValue *opts, ChardevBackend *b, Error **errp
     return true;
 }
 
+static SocketAddressLegacy *new_inet(const char *host, const char *port)
+{
+    SocketAddressLegacy *addr = g_new0(SocketAddressLegacy, 1);
+
+    addr->type = SOCKET_ADDRESS_TYPE_INET;
+    addr->u.inet.data = g_new0(InetSocketAddress, 1);
+    addr->u.inet.data->host = g_strdup(host ? host : "");
+    addr->u.inet.data->port = g_strdup(port ? port : "0");
+    return addr;
+}
+
+static bool parse_udp(const JsonValue *opts, ChardevBackend *b, Error **errp)
+{
+    ChardevUdp *u = b->u.udp.data = g_new0(ChardevUdp, 1);
+    InetSocketAddress *to;
+
+    if (get(opts, "port") == NULL || !*get(opts, "port")) {
+        u->remote = new_inet(NULL, NULL);
+        error_setg(errp, "chardev: udp: remote port not specified");
+        return false;
+    }
+    u->remote = new_inet(get(opts, "host") && *get(opts, "host") ? get(opts, "host") : "localhost", get(opts, "port"));
+    to = u->remote->u.inet.data;
+    if (get(opts, "localaddr") != NULL || get(opts, "localport") != NULL) {
+        u->local = new_inet(get(opts, "localaddr"), get(opts, "localport"));
+    }
+    return get_bool(opts, "ipv4", &to->has_ipv4, &to->ipv4, errp) &&
+           get_bool(opts, "ipv6", &to->has_ipv6, &to->ipv6, errp);
+}
+
 static bool parse_kind(const JsonValue *opts, ChardevBackend *b, Error **errp)
 {
     switch (b->type) {
@@ -237,6 +268,16 @@ static bool parse_kind(const JsonValue *opts, ChardevBackend *b, Error **errp)
     case CHARDEV_BACKEND_KIND_STDIO:
         b->u.stdio.data = g_new0(ChardevStdio, 1);
         return get_bool(opts, "signal", &b->u.stdio.data->has_signal, &b->u.stdio.data->signal, errp);
+    case CHARDEV_BACKEND_KIND_UDP:
+        return parse_udp(opts, b, errp);
+    case CHARDEV_BACKEND_KIND_MUX:
+        b->u.mux.data = g_new0(ChardevMux, 1);
+        b->u.mux.data->chardev = dup_opt(opts, "chardev");
+        if (b->u.mux.data->chardev == NULL) {
+            error_setg(errp, "chardev: mux: no chardev given");
+            return false;
+        }
+        return true;
     case CHARDEV_BACKEND_KIND_RINGBUF:
     case CHARDEV_BACKEND_KIND_MEMORY:
         return parse_ringbuf(opts, b, errp);
@@ -246,10 +287,10 @@ static bool parse_kind(const JsonValue *opts, ChardevBackend *b, Error **errp)
     }
 }
 
-static ChardevBackend *parse_backend(const JsonValue *opts, const char *kind, Error **errp)
+static ChardevBackend *parse_backend(const JsonValue *opts, const char *kind, bool *mux, Error **errp)
 {
     g_autoptr(ChardevBackend) b = g_new0(ChardevBackend, 1);
-    bool has_mux = false, mux = false;
+    bool has_mux = false;
     int type = qapi_enum_parse(&qapi_enum_ChardevBackendKind, kind, "", NULL);
 
     if (type < 0) {
@@ -259,17 +300,13 @@ static ChardevBackend *parse_backend(const JsonValue *opts, const char *kind, Er
     b->type = (ChardevBackendKind)type;
     /* The members of ChardevCommon come first in the data of every kind. */
     if (!parse_kind(opts, b, errp) || !get_common(opts, (ChardevCommon *)b->u.null.data, errp) ||
-        !get_bool(opts, "mux", &has_mux, &mux, errp)) {
-        return NULL;
-    }
-    if (mux) {
-        error_setg(errp, "chardev: 'mux' is not available in this version");
+        !get_bool(opts, "mux", &has_mux, mux, errp)) {
         return NULL;
     }
     return g_steal_pointer(&b);
 }
 
-bool chardev_parse_options(const char *text, char **id, ChardevBackend **backend, Error **errp)
+bool chardev_parse_options(const char *text, char **id, ChardevBackend **backend, bool *mux, Error **errp)
 {
     g_autoptr(JsonValue) opts = NULL;
     const char *kind;
@@ -299,7 +336,7 @@ bool chardev_parse_options(const char *text, char **id, ChardevBackend **backend
         error_setg(errp, "chardev: \"%s\" missing backend", get(opts, "id"));
         return false;
     }
-    *backend = parse_backend(opts, kind, errp);
+    *backend = parse_backend(opts, kind, mux, errp);
     if (*backend == NULL) {
         return false;
     }
@@ -327,6 +364,25 @@ static bool split_host_port(const char *text, JsonValue *opts)
     }
     json_object_set_string(opts, "host", host);
     json_object_set_string(opts, "port", colon + 1);
+    return true;
+}
+
+/* "[HOST]:PORT[@[HOST]:PORT]": the peer's and our own address. */
+static bool split_udp(const char *text, JsonValue *opts)
+{
+    g_auto(GStrv) sides = g_strsplit(text, "@", 2);
+    g_autoptr(JsonValue) own = json_object();
+
+    if (!split_host_port(sides[0], opts)) {
+        return false;
+    }
+    if (sides[1] != NULL) {
+        if (!split_host_port(sides[1], own)) {
+            return false;
+        }
+        json_object_set_string(opts, "localaddr", get(own, "host"));
+        json_object_set_string(opts, "localport", get(own, "port"));
+    }
     return true;
 }
 
@@ -367,6 +423,9 @@ static const char *short_kind(const char *text, JsonValue *opts)
         }
         return split_host_port(strchr(text, ':') + 1, opts) ? "socket" : NULL;
     }
+    if (g_str_has_prefix(text, "udp:")) {
+        return split_udp(text + strlen("udp:"), opts) ? "udp" : NULL;
+    }
     if (strcmp(text, "null") == 0 || strcmp(text, "pty") == 0 || strcmp(text, "stdio") == 0 ||
         strcmp(text, "ringbuf") == 0) {
         return text;
@@ -378,13 +437,10 @@ ChardevBackend *chardev_parse_shorthand(const char *text, Error **errp)
 {
     g_autoptr(JsonValue) opts = json_object();
     g_autoptr(JsonValue) more = NULL;
+    bool mux = false;           /* by "mon:" only */
     const char *rest, *kind;
     g_autofree char *first = first_item(text, &rest);
 
-    if (g_str_has_prefix(first, "mon:")) {
-        error_setg(errp, "'%s': a monitor and a port on one device ('mon:') are not available in this version", text);
-        return NULL;
-    }
     kind = short_kind(first, opts);
     if (kind == NULL) {
         error_setg(errp, "'%s' is not a valid char driver", text);
@@ -401,5 +457,5 @@ ChardevBackend *chardev_parse_shorthand(const char *text, Error **errp)
         json_object_at(more, i, &key, &v);
         json_object_set_take(opts, key, json_ref(v));
     }
-    return parse_backend(opts, kind, errp);
+    return parse_backend(opts, kind, &mux, errp);
 }

@@ -14,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include "chardev/chardev-internal.h"
+#include "chardev/telnet.h"
 #include "qapi-types.h"
 #include "trace-chardev.h"
 
@@ -22,7 +23,8 @@
 typedef struct SocketChardev {
     Chardev parent;
     SocketAddress *addr;
-    bool server, nodelay;
+    bool server, nodelay, telnet;
+    TelnetState telnet_state;
     int64_t reconnect_s;
     IoListener *listener;
     IoChannel *ch;              /* NULL: not connected */
@@ -93,6 +95,11 @@ static void set_connected(SocketChardev *s, IoChannel *ch)
     s->want_write = false;
     pthread_mutex_unlock(&s->parent.write_lock);
     update_filename(s);
+    if (s->telnet) {
+        /* A new connection has room for these few bytes. */
+        s->telnet_state.state = TELNET_DATA;
+        io_channel_write(ch, telnet_greeting, telnet_greeting_size, NULL);
+    }
     chardev_emit(&s->parent, CHARDEV_OPENED);
 }
 
@@ -191,7 +198,17 @@ static void on_readable(void *opaque)
         return;
     }
     object_ref(chr);
-    chardev_receive(chr, buf, (size_t)n);
+    if (s->telnet) {
+        bool brk;
+
+        n = (ssize_t)telnet_input(&s->telnet_state, buf, (size_t)n, &brk);
+        if (brk) {
+            chardev_emit(chr, CHARDEV_BREAK);
+        }
+    }
+    if (n > 0) {
+        chardev_receive(chr, buf, (size_t)n);
+    }
     chardev_update_watch(chr);
     object_unref(chr);
 }
@@ -347,9 +364,7 @@ static bool check_options(const ChardevSocket *o, bool server, Error **errp)
 {
     static const char not_built[] = "chardev: socket: '%s' is not available in this version";
 
-    if (o->has_telnet && o->telnet) {
-        error_setg(errp, not_built, "telnet");
-    } else if (o->has_tn3270 && o->tn3270) {
+    if (o->has_tn3270 && o->tn3270) {
         error_setg(errp, not_built, "tn3270");
     } else if (o->has_websocket && o->websocket) {
         error_setg(errp, not_built, "websocket");
@@ -408,6 +423,7 @@ static bool socket_open(Chardev *chr, const ChardevBackend *backend, Error **err
 
     s->server = !o->has_server || o->server;
     s->nodelay = o->has_nodelay && o->nodelay;
+    s->telnet = s->server && o->has_telnet && o->telnet;
     if (!check_options(o, s->server, errp)) {
         return false;
     }

@@ -113,16 +113,22 @@ bool chardev_set_nonblocking(int fd)
 
 bool chardev_frontend_attach(ChardevFrontend *fe, Chardev *chr, Error **errp)
 {
-    if (chr->fe != NULL) {
+    const ChardevOps *ops = chardev_ops(chr);
+
+    if (ops->attach == NULL && chr->fe != NULL) {
         error_setg(errp, "Device '%s' is in use", chr->label);
         return false;
     }
     assert(fe->chr == NULL);
-    object_ref(chr);
-    fe->chr = chr;
     fe->open = false;
     fe->started = false;
-    chr->fe = fe;
+    if (ops->attach == NULL) {
+        chr->fe = fe;
+    } else if (!ops->attach(chr, fe, errp)) {
+        return false;
+    }
+    object_ref(chr);
+    fe->chr = chr;
     return true;
 }
 
@@ -135,8 +141,13 @@ void chardev_frontend_detach(ChardevFrontend *fe)
     }
     chardev_frontend_set_open(fe, false);
     fe->started = false;
+    if (chardev_ops(chr)->detach != NULL) {
+        chardev_ops(chr)->detach(chr, fe);
+    }
     pthread_mutex_lock(&chr->write_lock);
-    chr->fe = NULL;
+    if (chr->fe == fe) {
+        chr->fe = NULL;
+    }
     fe->chr = NULL;
     pthread_mutex_unlock(&chr->write_lock);
     chardev_update_watch(chr);
@@ -291,6 +302,8 @@ const char *chardev_kind_type(ChardevBackendKind kind)
         [CHARDEV_BACKEND_KIND_SOCKET] = "chardev-socket",
         [CHARDEV_BACKEND_KIND_PTY] = "chardev-pty",
         [CHARDEV_BACKEND_KIND_NULL] = "chardev-null",
+        [CHARDEV_BACKEND_KIND_MUX] = "chardev-mux",
+        [CHARDEV_BACKEND_KIND_UDP] = "chardev-udp",
         [CHARDEV_BACKEND_KIND_STDIO] = "chardev-stdio",
         [CHARDEV_BACKEND_KIND_RINGBUF] = "chardev-ringbuf",
         [CHARDEV_BACKEND_KIND_MEMORY] = "chardev-ringbuf",
@@ -358,6 +371,34 @@ Chardev *chardev_new(const char *id, const ChardevBackend *backend, Error **errp
     return chr;
 }
 
+/*
+ * @id as a mux over a device of its own, which is called @id-base and goes
+ * with it (chardev_remove()).
+ */
+static Chardev *chardev_new_mux(const char *id, const ChardevBackend *backend, Error **errp)
+{
+    g_autofree char *base_id = g_strdup_printf("%s-base", id);
+    ChardevMux data = { .chardev = base_id };
+    ChardevBackend mux = { .type = CHARDEV_BACKEND_KIND_MUX, .u.mux.data = &data };
+    Chardev *chr;
+
+    if (chardev_new(base_id, backend, errp) == NULL) {
+        return NULL;
+    }
+    chr = chardev_new(id, &mux, errp);
+    if (chr == NULL) {
+        chardev_remove(base_id, NULL);
+    }
+    return chr;
+}
+
+static const Chardev *chardev_base(const Chardev *mux)
+{
+    g_autofree char *base_id = g_strdup_printf("%s-base", mux->label);
+
+    return chardev_find(base_id);
+}
+
 /* The user has to learn the path of a pseudo terminal; scripts read this line. */
 static void tell_pty(const Chardev *chr)
 {
@@ -373,7 +414,9 @@ Chardev *chardev_new_from_options(const char *text, Error **errp)
     g_autoptr(ChardevBackend) backend = NULL;
     Chardev *chr;
 
-    if (!chardev_parse_options(text, &id, &backend, errp)) {
+    bool mux = false;
+
+    if (!chardev_parse_options(text, &id, &backend, &mux, errp)) {
         return NULL;
     }
     if (!id_wellformed(id)) {
@@ -385,8 +428,8 @@ Chardev *chardev_new_from_options(const char *text, Error **errp)
         error_setg(errp, "Duplicate ID '%s' for chardev", id);
         return NULL;
     }
-    chr = chardev_new(id, backend, errp);
-    tell_pty(chr);
+    chr = mux ? chardev_new_mux(id, backend, errp) : chardev_new(id, backend, errp);
+    tell_pty(mux && chr != NULL ? chardev_base(chr) : chr);
     return chr;
 }
 
@@ -396,19 +439,29 @@ bool chardev_change_from_options(const char *id, const char *text, Error **errp)
     g_autofree char *same_id = NULL;
     g_autoptr(ChardevBackend) backend = NULL;
     Chardev *chr = chardev_find(id);
+    bool mux = false;
 
     if (chr == NULL) {
         error_setg(errp, "Chardev '%s' does not exist", id);
         return false;
     }
-    return chardev_parse_options(with_id, &same_id, &backend, errp) && chardev_replace(chr, backend, errp);
+    if (!chardev_parse_options(with_id, &same_id, &backend, &mux, errp)) {
+        return false;
+    }
+    if (mux) {
+        error_setg(errp, "Mux device hotswap not supported yet");
+        return false;
+    }
+    return chardev_replace(chr, backend, errp);
 }
 
 Chardev *chardev_new_from_shorthand(const char *id, const char *text, Error **errp)
 {
     g_autoptr(ChardevBackend) backend = NULL;
+    bool mux = g_str_has_prefix(text, "mon:");
     Chardev *chr;
 
+    text += mux ? strlen("mon:") : 0;
     if (g_str_has_prefix(text, "chardev:")) {
         text += strlen("chardev:");
         chr = chardev_find(text);
@@ -418,8 +471,11 @@ Chardev *chardev_new_from_shorthand(const char *id, const char *text, Error **er
         return chr;
     }
     backend = chardev_parse_shorthand(text, errp);
-    chr = backend != NULL ? chardev_new(id, backend, errp) : NULL;
-    tell_pty(chr);
+    if (backend == NULL) {
+        return NULL;
+    }
+    chr = mux ? chardev_new_mux(id, backend, errp) : chardev_new(id, backend, errp);
+    tell_pty(mux && chr != NULL ? chardev_base(chr) : chr);
     return chr;
 }
 
@@ -453,6 +509,8 @@ static void close_backend(Chardev *chr)
 bool chardev_remove(const char *id, Error **errp)
 {
     Chardev *chr = chardev_find(id);
+    g_autofree char *base_id = g_strdup_printf("%s-base", id);
+    bool mux;
 
     if (chr == NULL) {
         error_setg(errp, "Chardev '%s' not found", id);
@@ -462,8 +520,12 @@ bool chardev_remove(const char *id, Error **errp)
         error_setg(errp, "Chardev '%s' is busy", id);
         return false;
     }
+    mux = chardev_is_mux(chr);
     close_backend(chr);
     object_unparent(chr);
+    if (mux && chardev_find(base_id) != NULL) {
+        chardev_remove(base_id, NULL);
+    }
     return true;
 }
 
@@ -485,6 +547,10 @@ bool chardev_replace(Chardev *chr, const ChardevBackend *backend, Error **errp)
     g_autofree char *id = g_strdup(chr->label);
     Chardev *next;
 
+    if (chardev_is_mux(chr) || backend->type == CHARDEV_BACKEND_KIND_MUX) {
+        error_setg(errp, "Mux device hotswap not supported yet");
+        return false;
+    }
     if (fe != NULL && fe->backend_changed == NULL) {
         error_setg(errp, "Chardev user does not support chardev hotswap");
         return false;
@@ -580,7 +646,7 @@ static bool prop_set(Object *obj, const ObjectProperty *p, const JsonValue *valu
         error_setg(errp, "Property '%s.%s' can't find value '%s'", obj->type->name, p->name, id);
         return false;
     }
-    if (chr != NULL && chr->fe != NULL && chr->fe != fe) {
+    if (chr != NULL && chr->fe != NULL && chr->fe != fe && chardev_ops(chr)->attach == NULL) {
         error_setg(errp, "Property '%s.%s' can't take value '%s', it's in use", obj->type->name, p->name, id);
         return false;
     }

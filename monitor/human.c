@@ -19,6 +19,7 @@ typedef struct HumanMonitor {
     GString *out;               /* not yet taken by the character device */
     bool running;               /* a command runs, and may poll the loop */
     bool hidden;                /* another user of the device has the terminal */
+    bool greeted;
 } HumanMonitor;
 
 static GPtrArray *humans;
@@ -105,6 +106,7 @@ static void on_writable(void *opaque)
 
 static void greet(HumanMonitor *mon)
 {
+    mon->greeted = true;
     put(mon, "QEMU " NEMU_COMPAT_VERSION " monitor - type 'help' for more information\n");
     readline_start(mon->readline);
 }
@@ -116,6 +118,7 @@ static void on_event(void *opaque, ChardevEvent event)
     switch (event) {
     case CHARDEV_OPENED:
         g_string_truncate(mon->out, 0);
+        mon->greeted = false;
         if (!mon->hidden) {
             greet(mon);
         }
@@ -125,8 +128,12 @@ static void on_event(void *opaque, ChardevEvent event)
         break;
     case CHARDEV_MUX_IN:
         mon->hidden = false;
-        put(mon, "\n");
-        readline_show(mon->readline);
+        if (mon->greeted) {
+            put(mon, "\n");
+            readline_show(mon->readline);
+        } else if (mon->fe.chr->be_open) {
+            greet(mon);
+        }
         break;
     case CHARDEV_MUX_OUT:
         mon->hidden = true;

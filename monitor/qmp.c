@@ -240,6 +240,10 @@ static void on_event(void *opaque, ChardevEvent event)
 
 bool monitor_enable_oob(Monitor *mon, Error **errp)
 {
+    if (chardev_is_mux(mon->fe.chr)) {
+        error_setg(errp, "QMP capability 'oob' is not possible on a shared character device");
+        return false;
+    }
     if (oob_thread == NULL) {
         oob_thread = iothread_internal("mon_iothread", errp);
         if (oob_thread == NULL) {

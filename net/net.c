@@ -8,6 +8,7 @@
  */
 #include "util/osdep.h"
 
+#include "net/filter.h"
 #include "net/net.h"
 #include "trace-net.h"
 #include "util/iov.h"
@@ -146,6 +147,14 @@ void net_flush_queued(NetClient *nc)
 
 ssize_t net_send_iov(NetClient *nc, const struct iovec *iov, unsigned cnt, NetSentFunc *sent)
 {
+    if (nc->peer && !nc->link_down && net_filters_receive(nc, iov, cnt)) {
+        return iov_size(iov, cnt);
+    }
+    return net_send_unfiltered(nc, iov, cnt, sent);
+}
+
+ssize_t net_send_unfiltered(NetClient *nc, const struct iovec *iov, unsigned cnt, NetSentFunc *sent)
+{
     NetClient *peer = nc->peer;
     size_t len = iov_size(iov, cnt);
     struct NetQueue *q;
@@ -220,6 +229,7 @@ void net_client_del(NetClient *nc)
     if (*link) {
         *link = nc->next;
     }
+    net_filters_forget(nc);
     if (peer) {
         queue_purge(peer->incoming, nc);
         peer->peer = NULL;

@@ -21,6 +21,8 @@ static NetBackendOpen *const backend_open[NET_CLIENT_DRIVER__MAX] = {
 #endif
     [NET_CLIENT_DRIVER_TAP] = net_open_tap,
     [NET_CLIENT_DRIVER_SOCKET] = net_open_socket,
+    [NET_CLIENT_DRIVER_STREAM] = net_open_stream,
+    [NET_CLIENT_DRIVER_DGRAM] = net_open_dgram,
 };
 
 bool net_backend_add(const Netdev *netdev, Error **errp)

@@ -140,6 +140,7 @@ static bool tap_set_vnet_hdr_len(NetClient *nc, int len)
         t->tap_hdr_len = len;
     }
     t->nic_hdr_len = len;
+    nc->vnet_hdr_len = (unsigned)len;
     return true;
 }
 

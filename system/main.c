@@ -53,6 +53,7 @@ static bool start_process(Error **errp)
     main_loop_set_lock_hooks(machine_unlock, machine_lock);
     process_catch_signals();
     hmp_memory_init();
+    options_connect_terminal();
     return true;
 }
 
@@ -77,9 +78,9 @@ static bool start_up(void)
 {
     return step(start_process) &&
            options_apply(PHASE_PROCESS) &&
-           step(host_confine_early) &&
            step(machine_setup_create) &&
            options_apply(PHASE_OBJECTS) &&
+           step(host_confine_early) &&
            options_apply(PHASE_CHARDEVS) &&
            step(options_create_defaults) &&
            step(start_qtest) &&
@@ -88,6 +89,7 @@ static bool start_up(void)
            step(storage_setup) &&
            options_apply(PHASE_BLOCK) &&
            options_apply(PHASE_NET) &&
+           options_create_last_objects() &&
            step(machine_setup_init) &&
            options_apply(PHASE_DEVICES) &&
            step(options_create_drives) &&

@@ -251,6 +251,7 @@ const Option option_table[] = {
         "a monitor on a character device", .group = "mon", .params = mon_params),
     OPT("qmp", "DEV", MONITORS, qmp, "a QMP monitor on a character device made for it"),
     OPT("qmp-pretty", "DEV", MONITORS, qmp_pretty, "the same with one member a line"),
+    OPT("echr", "NUMBER", CONFIG, echr, "the key that switches between users of a shared terminal (1: Ctrl-A)"),
     OPT("monitor", "DEV", MONITORS, monitor, "a human monitor, or 'none'"),
     OPT("blockdev", "DRIVER,node-name=NAME[,PROP=VALUE...]", BLOCK, blockdev,
         "make a block node"),

@@ -4,19 +4,24 @@
  * monitors. Main thread, at start-up.
  */
 #include "util/osdep.h"
+#include "block/block.h"
 #include "chardev/chardev.h"
 #include "hw/core/device.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
 #include "qapi-commands.h"
 #include "system/options-params.h"
+#include "system/runstate.h"
 #include "system/serial.h"
 #include "system/startup.h"
+#include "util/cutils.h"
 
 /* ---- -object ---- */
 
 /* Memory is allocated after the accelerator is known, and after -name and friends. */
 static GPtrArray *late_objects;         /* of char *: the option's text */
+/* What uses networks and character devices comes after them. */
+static GPtrArray *last_objects;
 
 static bool create_object(const char *arg, Error **errp)
 {
@@ -42,29 +47,37 @@ static bool print_object_help(const char *arg, Error **errp)
     return help_print_properties(type, errp);
 }
 
+static bool postpone(GPtrArray **list, const char *arg)
+{
+    if (!*list) {
+        *list = g_ptr_array_new();
+    }
+    g_ptr_array_add(*list, (void *)arg);
+    return true;
+}
+
 bool option_object(const char *arg, Error **errp)
 {
     if (option_wants_help(arg)) {
         return print_object_help(arg, errp);
     }
     if (strstr(arg, "memory-backend-")) {
-        if (!late_objects) {
-            late_objects = g_ptr_array_new();
-        }
-        g_ptr_array_add(late_objects, (void *)arg);
-        return true;
+        return postpone(&late_objects, arg);
+    }
+    if (strstr(arg, "filter-") || strstr(arg, "rng-egd")) {
+        return postpone(&last_objects, arg);
     }
     return create_object(arg, errp);
 }
 
-bool options_create_late_objects(void)
+static bool create_objects(const GPtrArray *texts)
 {
-    for (guint i = 0; late_objects && i < late_objects->len; i++) {
+    for (guint i = 0; texts && i < texts->len; i++) {
         Error *err = NULL;
         bool ok;
 
-        report_push_location("-object %s", (char *)late_objects->pdata[i]);
-        ok = create_object(late_objects->pdata[i], &err);
+        report_push_location("-object %s", (char *)texts->pdata[i]);
+        ok = create_object(texts->pdata[i], &err);
         if (!ok) {
             error_report_err(err);
         }
@@ -74,6 +87,16 @@ bool options_create_late_objects(void)
         }
     }
     return true;
+}
+
+bool options_create_late_objects(void)
+{
+    return create_objects(late_objects);
+}
+
+bool options_create_last_objects(void)
+{
+    return create_objects(last_objects);
 }
 
 /* ---- -chardev, -serial ---- */
@@ -96,6 +119,27 @@ bool option_chardev(const char *arg, Error **errp)
 
 static GPtrArray *serials;      /* of Chardev *, NULL for "none" */
 
+static void quit_from_terminal(void)
+{
+    system_exit_request(EXIT_SUCCESS);
+}
+
+static void flush_from_terminal(void)
+{
+    block_flush_all(NULL);
+}
+
+void options_connect_terminal(void)
+{
+    chardev_mux_set_actions(quit_from_terminal, flush_from_terminal);
+}
+
+/* "mon:DEV": a human monitor shares the device. */
+static bool add_shared_monitor(const char *dev, const char *id, Error **errp)
+{
+    return !g_str_has_prefix(dev, "mon:") || monitor_add(&(MonitorOptions){ .chardev_id = id }, errp);
+}
+
 bool option_serial(const char *arg, Error **errp)
 {
     Chardev *chr = NULL;
@@ -110,6 +154,9 @@ bool option_serial(const char *arg, Error **errp)
         if (!chr) {
             error_prepend(errp, "could not connect serial device to character backend '%s': ",
                           arg);
+            return false;
+        }
+        if (!add_shared_monitor(arg, chr->label, errp)) {
             return false;
         }
     }
@@ -132,7 +179,7 @@ bool options_create_defaults(Error **errp)
     if (startup.no_defaults || !startup.nographic || serials) {
         return true;
     }
-    return option_serial("stdio", errp);
+    return option_serial("mon:stdio", errp);
 }
 
 /* ---- -netdev, -nic, -net ---- */
@@ -308,6 +355,18 @@ bool option_qmp(const char *arg, Error **errp)
 bool option_qmp_pretty(const char *arg, Error **errp)
 {
     return add_monitor(arg, true, true, errp);
+}
+
+bool option_echr(const char *arg, Error **errp)
+{
+    uint64_t key;
+
+    if (parse_uint64(arg, 0, &key) != 0 || key > 255) {
+        error_setg(errp, "Bad argument to echr: a number from 0 to 255 is expected");
+        return false;
+    }
+    chardev_mux_set_escape((uint8_t)key);
+    return true;
 }
 
 bool option_monitor(const char *arg, Error **errp)

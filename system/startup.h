@@ -79,9 +79,13 @@ const char *log_items_help(void);
 /* options-create.c: things */
 OptionHandler option_object, option_chardev, option_serial, option_device;
 OptionHandler option_netdev, option_nic;
-OptionHandler option_set, option_mon, option_qmp, option_qmp_pretty, option_monitor;
+OptionHandler option_set, option_echr, option_mon, option_qmp, option_qmp_pretty, option_monitor;
+/* The keys of a shared terminal act on the program. */
+void options_connect_terminal(void);
 /* The -object ones that wait for the accelerator. Reports what fails. */
 bool options_create_late_objects(void);
+/* Those that use networks and character devices. */
+bool options_create_last_objects(void);
 /* The network cards of -nic. */
 bool options_create_nics(Error **errp);
 /* Every -set found its target. */

@@ -18,6 +18,7 @@ typedef struct Chardev Chardev;
 typedef struct ChardevFrontend ChardevFrontend;
 
 extern const TypeInfo chardev_type;     /* "chardev", abstract; "chardev-socket", ... */
+extern const TypeInfo chardev_mux_type; /* "chardev-mux" */
 
 typedef enum ChardevEvent {
     CHARDEV_OPENED, CHARDEV_CLOSED, CHARDEV_BREAK, CHARDEV_MUX_IN, CHARDEV_MUX_OUT,
@@ -41,6 +42,12 @@ typedef struct ChardevOps {
     bool (*wait_connected)(Chardev *chr, Error **errp);
     void (*disconnect)(Chardev *chr);
     void (*frontend_open)(Chardev *chr, bool open);             /* guest opened its port */
+    /*
+     * A back end with several users (mux): takes one more; it keeps chr->fe, the
+     * one that gets input. NULL: there is one user.
+     */
+    bool (*attach)(Chardev *chr, ChardevFrontend *fe, Error **errp);
+    void (*detach)(Chardev *chr, ChardevFrontend *fe);
     /* Serial line parameters, or -ENOTSUP. */
     int (*ioctl)(Chardev *chr, int cmd, void *arg);
 } ChardevOps;
@@ -64,8 +71,14 @@ Chardev *chardev_new(const char *id, const ChardevBackend *backend, Error **errp
 Chardev *chardev_new_from_options(const char *keyval_or_json, Error **errp);
 /* chardev-change with -chardev text without an id. */
 bool chardev_change_from_options(const char *id, const char *text, Error **errp);
-/* From "stdio", "unix:PATH,server=on,wait=off", "tcp:HOST:PORT", "pty", "file:PATH", "null", "chardev:ID" ... */
+/* From "stdio", "unix:PATH,server=on,wait=off", "tcp:HOST:PORT", "pty", "file:PATH", "null", "chardev:ID" ...; "mon:..." makes a mux. */
 Chardev *chardev_new_from_shorthand(const char *id, const char *text, Error **errp);
+/* Whether several users share it. */
+bool chardev_is_mux(const Chardev *chr);
+/* The key that switches between users of a mux; Ctrl-A at first. */
+void chardev_mux_set_escape(uint8_t key);
+/* What "x" and "s" after that key do; may be NULL. */
+void chardev_mux_set_actions(void (*quit)(void), void (*flush)(void));
 /* "-chardev help": the kinds, on standard output. */
 void chardev_print_kinds(void);
 Chardev *chardev_find(const char *id);

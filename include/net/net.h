@@ -44,6 +44,8 @@ struct NetClient {
     bool link_down;
     bool is_nic;
     struct NetQueue *incoming;  /* frames waiting for this client */
+    struct NetFilter *filters;  /* of a back end, see net/filter.h */
+    unsigned vnet_hdr_len;      /* of the offload header before the frames that a back end exchanges with its NIC */
     NetClient *next;
 };
 
@@ -64,6 +66,8 @@ bool net_connect(NetClient *a, NetClient *b, Error **errp);
  */
 ssize_t net_send_iov(NetClient *nc, const struct iovec *iov, unsigned cnt, NetSentFunc *sent);
 MODULE_API ssize_t net_send(NetClient *nc, const void *buf, size_t len, NetSentFunc *sent);
+/* The same past all filters. */
+ssize_t net_send_unfiltered(NetClient *nc, const struct iovec *iov, unsigned cnt, NetSentFunc *sent);
 bool net_can_send(NetClient *nc);
 /* This client can take frames again: deliver what waits. */
 void net_flush_queued(NetClient *nc);
@@ -80,7 +84,7 @@ void net_peer_set_offload(NetClient *nc, bool csum, bool tso4, bool tso6, bool e
 
 /* One opener a kind: makes its clients (one a queue) under @id. */
 typedef bool NetBackendOpen(const Netdev *netdev, Error **errp);
-NetBackendOpen net_open_user, net_open_tap, net_open_socket;
+NetBackendOpen net_open_user, net_open_tap, net_open_socket, net_open_stream, net_open_dgram;
 
 /* netdev_add, and its inverse. */
 bool net_backend_add(const Netdev *netdev, Error **errp);

@@ -3,7 +3,7 @@
 #include "util/osdep.h"
 #include "chardev/chardev.h"
 #include "hmp-text.h"
-#include "net/net.h"
+#include "net/filter.h"
 #include "qapi-commands.h"
 
 /* ---- character devices ---- */
@@ -69,6 +69,14 @@ static bool run_ringbuf_read(Hmp *hmp, const HmpArgs *args, Error **errp)
 
 /* ---- networks ---- */
 
+static void print_filters(Hmp *hmp, NetClient *nc)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    net_filters_describe(nc, text);
+    hmp_puts(hmp, text->str);
+}
+
 static void print_client(Hmp *hmp, const NetClient *nc)
 {
     hmp_printf(hmp, "%s: index=%u,type=%s,%s\n", nc->name, nc->queue_index, nc->is_nic ? "nic" : nc->ops->kind,
@@ -84,9 +92,11 @@ static void print_pair(NetClient *nc, void *opaque)
         return;
     }
     print_client(hmp, nc);
+    print_filters(hmp, nc);
     if (nc->peer && nc->is_nic) {
         hmp_puts(hmp, " \\ ");
         print_client(hmp, nc->peer);
+        print_filters(hmp, nc->peer);
     }
 }
 

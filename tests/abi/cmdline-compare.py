@@ -18,7 +18,7 @@ WANTED = '''machine accel cpu smp m object device drive blockdev netdev nic char
     qmp-pretty mon kernel initrd append dtb bios global name uuid rtc boot S no-reboot no-shutdown action
     nodefaults no-user-config readconfig daemonize pidfile D d trace msg add-fd set runas chroot sandbox
     overcommit display nographic no-acpi no-hpet watchdog-action incoming help version h M enable-kvm net vga
-    parallel audiodev fw_cfg L mem-path mem-prealloc only-migratable compat preconfig usb tpmdev
+    parallel audiodev fw_cfg L mem-path mem-prealloc only-migratable compat echr preconfig usb tpmdev
     pflash snapshot hda hdb hdc hdd cdrom gdb s k vnc spice seed no-fd-bootchk debugcon icount option-rom
     acpitable fsdev virtfs iscsi usbdevice full-screen singlestep dfilter'''.split()
 WANTED = set(WANTED)
@@ -127,7 +127,8 @@ def test_device_help():
     ours = sections(reference.run(reference.OURS, '-device', 'help')[1])
     theirs = sections(reference.run(reference.THEIRS, '-device', 'help')[1])
     faults = ['%s: %s, in the reference %s' % (n, ours[n], theirs[n])
-              for n in ours if n in theirs and ours[n] != theirs[n]]
+              # The inner halves of virtio devices are shown, but of no use by themselves.
+              for n in ours if n in theirs and ours[n] != theirs[n] and ours[n][1] != 'virtio-bus']
     runner.equal(faults, [], 'differences')
     assert 'virtio-blk-pci' in ours and 'virtio-net-pci' in ours, sorted(ours)
 

@@ -28,15 +28,21 @@ def talk(program, commands, *args):
     """The answers of a machine-less process to @commands: [(name, arguments)]."""
     lines = [{'execute': 'qmp_capabilities'}]
     lines += [{'execute': name, 'arguments': arguments or {}, 'id': i} for i, (name, arguments) in enumerate(commands)]
-    lines.append({'execute': 'quit'})
-    status, out, err = run(program, '-machine', 'none', '-nodefaults', '-display', 'none', '-qmp', 'stdio', *args,
-                           stdin=''.join(json.dumps(line) + '\n' for line in lines))
+    argv = [program, '-machine', 'none', '-nodefaults', '-display', 'none', '-qmp', 'stdio', *args]
     answers = {}
-    for line in out.splitlines():
-        message = json.loads(line)
-        if isinstance(message.get('id'), int):
-            answers[message['id']] = message
-    runner.equal(len(answers), len(commands), 'answers of %s (status %s): %s' % (program, status, err[:500]))
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as proc:
+        # The end of its input ends the conversation, so it stays open until the last answer.
+        for line in lines:
+            proc.stdin.write(json.dumps(line) + '\n')
+        proc.stdin.flush()
+        while len(answers) < len(commands):
+            line = proc.stdout.readline()
+            assert line, (program, proc.wait(), proc.stderr.read()[:500])
+            message = json.loads(line)
+            if isinstance(message.get('id'), int):
+                answers[message['id']] = message
+        proc.kill()
     return [answers[i] for i in range(len(commands))]
 
 
