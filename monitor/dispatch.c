@@ -119,6 +119,7 @@ static const QapiCommand *find_command(Monitor *mon, const Call *call, Error **e
 static JsonValue *run(Monitor *mon, const JsonValue *input, Error **errp)
 {
     Monitor *outer = current_monitor;
+    g_autoptr(JsonValue) none = json_object();
     Call call = { 0 };
     const QapiCommand *cmd;
     JsonValue *ret;
@@ -132,7 +133,7 @@ static JsonValue *run(Monitor *mon, const JsonValue *input, Error **errp)
     }
     trace_monitor_command(mon, cmd->name, call.oob);
     current_monitor = mon;
-    ret = cmd->run(call.args, errp);
+    ret = cmd->run(call.args ? call.args : none, errp);
     current_monitor = outer;
     return ret;
 }
