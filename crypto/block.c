@@ -219,7 +219,7 @@ CryptoBlock *crypto_block_open(const QCryptoBlockOpenOptions *options, const cha
     g_autoptr(CryptoBlock) b = new_block(options->format);
     bool ok;
 
-    if (!crypto_load(errp)) {
+    if (!(flags & CRYPTO_BLOCK_NO_IO) && !crypto_load(errp)) {
         return NULL;
     }
     if (options->format == Q_CRYPTO_BLOCK_FORMAT_LUKS) {

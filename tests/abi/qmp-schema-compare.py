@@ -37,6 +37,10 @@ def schema(program):
     raise AssertionError('%s gave no schema: %s%s' % (program, p.stdout[:500], p.stderr[:500]))
 
 
+# Members of ours that only later versions of the reference have, under the same name.
+ADDITIONS = ('blockdev-add(luks).header',)
+
+
 class Compare:
     def __init__(self, ours, theirs):
         self.ours = ours
@@ -108,7 +112,8 @@ class Compare:
         for name, m in ours.items():
             here = '%s.%s' % (path, name)
             if name not in theirs:
-                self.fault(here, 'is not in the reference')
+                if here not in ADDITIONS:
+                    self.fault(here, 'is not in the reference')
                 continue
             ref = theirs[name]
             if ('default' in m) != ('default' in ref) and not (sent and 'default' in ref):

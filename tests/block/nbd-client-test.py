@@ -255,7 +255,8 @@ def test_tls_x509():
         check_io(b, image)
         assert 'does not match the hostname evil.example' in b.refused(
             **{'tls-creds': 'good', 'tls-hostname': 'evil.example'})
-        assert "hasn't got a known issuer" in b.refused(**{'tls-creds': 'stranger', 'tls-hostname': 'localhost'})
+        # Neither end wants the other; who says so first is a matter of time.
+        assert 'TLS handshake failed' in b.refused(**{'tls-creds': 'stranger', 'tls-hostname': 'localhost'})
         assert 'No hostname for certificate validation' in b.refused(**{'tls-creds': 'good'})
         # The server does not want us: told at the handshake, or with the first bytes after it.
         b.refused(**{'tls-creds': 'careless', 'tls-hostname': 'localhost'})
