@@ -102,6 +102,14 @@ def test_theirs():
             os.unlink(ours)
 
 
+def test_convert():
+    with tempfile.TemporaryDirectory() as d:
+        raw, path = make_raw(d), os.path.join(d, 'image')
+        run(OURS, 'convert', *SECRETS, '-f', 'raw', '-O', 'luks', '-o', 'key-secret=a,iter-time=10', raw, path)
+        same_content(raw, path, OURS)
+        same_content(raw, path, DEBIAN)
+
+
 def test_human_info():
     with tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, 'image')

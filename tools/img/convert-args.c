@@ -351,12 +351,30 @@ static bool create_target(ConvertArgs *x)
     return true;
 }
 
+/* What a target that was made with a key needs to be opened. */
+static JsonValue *key_options(const JsonValue *created)
+{
+    static const char *const names[] = { "key-secret", "encrypt.format", "encrypt.key-secret" };
+    JsonValue *o = json_object();
+
+    for (unsigned i = 0; created && i < ARRAY_SIZE(names); i++) {
+        JsonValue *v = json_object_get(created, names[i]);
+
+        if (v) {
+            json_object_set_take(o, names[i], json_ref(v));
+        }
+    }
+    return o;
+}
+
 static bool open_target(const ConvertArgs *x, Copy *c)
 {
+    g_autoptr(JsonValue) extra = key_options(x->options);
     ToolImage image = {
         .name = x->out_name, .format = x->target_image_opts ? NULL : x->out_format,
         .image_opts = x->target_image_opts,
         .flags = BLOCK_OPEN_RDWR | (x->min_sparse ? BLOCK_OPEN_UNMAP : 0),
+        .extra = extra,
     };
 
     if (!img_cache(x->common.cache ? x->common.cache : "unsafe", false, &image.flags,
