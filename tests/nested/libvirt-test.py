@@ -107,6 +107,21 @@ def test_virt_host_model():
         runner.wait_for(lambda: not d.emulators(), what='the end of the emulator')
 
 
+def test_hyperv():
+    """Hyper-V's interface as XML for other guests asks for it; libvirt checks that the CPU has got it."""
+    hyperv = ''.join("<%s state='on'/>" % f for f in ('relaxed', 'vapic', 'vpindex', 'runtime', 'synic', 'reset',
+                                                      'frequencies', 'tlbflush', 'ipi'))
+    hyperv += "<spinlocks state='on' retries='8191'/><stimer state='on'/>"
+    clock = "<clock offset='utc'><timer name='hypervclock' present='yes'/></clock>"
+    with libvirt.Daemon() as d:
+        xml = domain(d, 'q35', 'hold', cpus=1)
+        xml = xml.replace('<apic/>', '<apic/><hyperv mode="custom">%s</hyperv>' % hyperv)
+        console = start(d, xml.replace('<devices>', clock + '<devices>', 1))
+        assert 'hv-synic=on' in d.command_line('debian')[d.command_line('debian').index('-cpu') + 1]
+        console.wait('USERSPACE', 300)
+        d.virsh('destroy', 'debian')
+
+
 def slow_reset():
     with libvirt.Daemon() as d:
         console = start(d, domain(d, 'q35', 'hold', cpus=1))
