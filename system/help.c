@@ -4,6 +4,7 @@
  * start-up.
  */
 #include "util/osdep.h"
+#include "hw/virtio/virtio.h"
 #include "system/cpus.h"
 #include "system/options.h"
 #include "system/startup.h"
@@ -72,6 +73,14 @@ static const struct {
     { DEVICE_CATEGORY_WATCHDOG, "Watchdog" },
 };
 
+static DeviceCategory category(const TypeInfo *type, const DeviceOps *ops)
+{
+    const VirtioDeviceOps *virtio = type_ops(type, &virtio_device_type);
+
+    /* These share their DeviceOps. */
+    return virtio ? virtio->category : ops->category;
+}
+
 static void describe_device(const TypeInfo *type, const DeviceOps *ops, GString *out)
 {
     g_string_append_printf(out, "name \"%s\"", type->name);
@@ -97,7 +106,8 @@ void help_list_devices(GString *out, bool all)
         for (guint i = 0; i < list->len; i++) {
             const DeviceOps *ops = type_ops(list->pdata[i], &device_type);
 
-            if (ops->category != device_sections[s].category || (!ops->user_creatable && !all)) {
+            if (category(list->pdata[i], ops) != device_sections[s].category ||
+                (!ops->user_creatable && !all)) {
                 continue;
             }
             if (!titled) {

@@ -359,6 +359,7 @@ static const StateTable blk_state = {
 
 static const VirtioDeviceOps blk_ops = {
     .name = "virtio-blk",
+    .category = DEVICE_CATEGORY_STORAGE,
     .device_id = VIRTIO_ID_BLOCK,
     .pci_class = PCI_CLASS_STORAGE_SCSI,
     .config_size = CONFIG_SIZE,
@@ -381,6 +382,5 @@ OBJECT_TYPE(virtio_blk_type) = {
     .instance_size = sizeof(VirtioBlk),
     .description = "virtio block device",
     .properties = blk_properties,
-    .impls = TYPE_IMPLS({ &device_type, VIRTIO_DEVICE_OPS(STORAGE) },
-                        { &virtio_device_type, &blk_ops }),
+    .impls = TYPE_IMPLS({ &virtio_device_type, &blk_ops }),
 };

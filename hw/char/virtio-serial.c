@@ -433,6 +433,7 @@ static const StateTable serial_state = {
 
 static const VirtioDeviceOps serial_ops = {
     .name = "virtio-serial",
+    .category = DEVICE_CATEGORY_INPUT,
     .device_id = VIRTIO_ID_CONSOLE,
     .pci_class = PCI_CLASS_COMMUNICATION_OTHER,
     .default_vectors = 2,
@@ -455,8 +456,7 @@ OBJECT_TYPE(virtio_serial_type) = {
     .instance_size = sizeof(VirtioSerial),
     .description = "virtio console and serial ports",
     .properties = serial_properties,
-    .impls = TYPE_IMPLS({ &device_type, VIRTIO_DEVICE_OPS(INPUT) },
-                        { &virtio_device_type, &serial_ops }),
+    .impls = TYPE_IMPLS({ &virtio_device_type, &serial_ops }),
 };
 
 static const BusOps serial_bus_ops;

@@ -411,6 +411,7 @@ static const StateTable virtio_net_state = {
 
 static const VirtioDeviceOps virtio_net_ops = {
     .name = "virtio-net",
+    .category = DEVICE_CATEGORY_NETWORK,
     .device_id = VIRTIO_ID_NET,
     .pci_class = PCI_CLASS_NETWORK_ETHERNET,
     .config_size = CONFIG_SIZE,
@@ -431,6 +432,5 @@ OBJECT_TYPE(virtio_net_type) = {
     .instance_size = sizeof(VirtioNet),
     .description = "Virtio network card",
     .properties = virtio_net_properties,
-    .impls = TYPE_IMPLS({ &device_type, VIRTIO_DEVICE_OPS(NETWORK) },
-                        { &virtio_device_type, &virtio_net_ops }),
+    .impls = TYPE_IMPLS({ &virtio_device_type, &virtio_net_ops }),
 };

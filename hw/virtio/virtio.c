@@ -466,7 +466,7 @@ void virtio_device_plug(VirtioDevice *vdev, DeviceState *transport, const Virtio
     vdev->transport_ops = ops;
 }
 
-bool virtio_device_realize(DeviceState *dev, Error **errp)
+static bool virtio_device_realize(DeviceState *dev, Error **errp)
 {
     VirtioDevice *vdev = VIRTIO_DEVICE(dev);
 
@@ -492,7 +492,7 @@ bool virtio_device_realize(DeviceState *dev, Error **errp)
     return true;
 }
 
-void virtio_device_unrealize(DeviceState *dev)
+static void virtio_device_unrealize(DeviceState *dev)
 {
     VirtioDevice *vdev = VIRTIO_DEVICE(dev);
 
@@ -504,7 +504,7 @@ void virtio_device_unrealize(DeviceState *dev)
     g_clear_pointer(&vdev->config, g_free);
 }
 
-void virtio_device_dev_reset(DeviceState *dev)
+static void virtio_device_dev_reset(DeviceState *dev)
 {
     virtio_device_reset(VIRTIO_DEVICE(dev));
 }
@@ -529,13 +529,22 @@ static const ObjectProperty virtio_device_properties[] = {
     PROP_END
 };
 
+static const DeviceOps virtio_device_dev_ops = {
+    .realize = virtio_device_realize,
+    .unrealize = virtio_device_unrealize,
+    .reset = virtio_device_dev_reset,
+    .state = &virtio_device_state,
+    .bus = &virtio_bus_type,
+    .user_creatable = true,     /* where the machine has memory-mapped transports */
+};
+
 OBJECT_TYPE(virtio_device_type) = {
     .name = "virtio-device",
     .parent = &device_type,
     .instance_size = sizeof(VirtioDevice),
     .abstract = true,
     .properties = virtio_device_properties,
-    .impls = TYPE_IMPLS({ &device_type, VIRTIO_DEVICE_OPS(MISC) }),
+    .impls = TYPE_IMPLS({ &device_type, &virtio_device_dev_ops }),
     .instance_finalize = virtio_device_finalize,
 };
 

@@ -47,6 +47,7 @@ typedef struct VirtioDeviceOps {
     const char *name;           /* "virtio-blk" */
     uint16_t device_id;         /* virtio device type, e.g. 2 */
     uint16_t pci_class;
+    DeviceCategory category;    /* of the device itself; a transport's types have their own */
     uint16_t default_vectors;   /* interrupt vectors when the user does not say; 0: one a queue and one more */
     bool rare_kicks;            /* not worth an eventfd for each queue: kicks arrive as register writes */
     size_t config_size;         /* of the device configuration space */
@@ -248,17 +249,5 @@ void virtio_queue_kick(VirtioDevice *vdev, uint16_t index);
 
 /* State of the core; what a transport embeds besides its own. */
 extern const StateTable virtio_device_state;
-
-/* A concrete type's { &device_type, VIRTIO_DEVICE_OPS(STORAGE) }: the base's, in its section of help. */
-bool virtio_device_realize(DeviceState *dev, Error **errp);
-void virtio_device_unrealize(DeviceState *dev);
-void virtio_device_dev_reset(DeviceState *dev);
-#define VIRTIO_DEVICE_OPS(cat)                                                          \
-    &(const DeviceOps){                                                                 \
-        .realize = virtio_device_realize, .unrealize = virtio_device_unrealize,         \
-        .reset = virtio_device_dev_reset, .state = &virtio_device_state,                \
-        .bus = &virtio_bus_type, .category = DEVICE_CATEGORY_##cat,                     \
-        .user_creatable = true, /* where the machine has memory-mapped transports */    \
-    }
 
 #endif
