@@ -226,7 +226,9 @@ bool blk_insert(BlockBackend *blk, BlockNode *bn, Error **errp)
         take_loop(blk, bn->loop);
     }
     blk->root = block_root_attach(bn, "root", &root_ops, BLOCK_ROLE_FILTERED | BLOCK_ROLE_PRIMARY,
-                                  blk->perm, blk->shared_perm, blk, errp);
+                                  block_images_inactive() ? 0 : blk->perm,
+                                  block_images_inactive() ? BLOCK_PERM_ALL : blk->shared_perm,
+                                  blk, errp);
     return blk->root != NULL;
 }
 
@@ -248,11 +250,25 @@ void blk_remove(BlockBackend *blk)
 
 bool blk_set_perm(BlockBackend *blk, uint64_t perm, uint64_t shared, Error **errp)
 {
-    if (blk->root && !block_child_set_perm(blk->root, perm, shared, errp)) {
+    if (blk->root && !block_images_inactive() &&
+        !block_child_set_perm(blk->root, perm, shared, errp)) {
         return false;
     }
     blk->perm = perm;
     blk->shared_perm = shared;
+    return true;
+}
+
+bool blk_update_claims(Error **errp)
+{
+    bool none = block_images_inactive();
+
+    for (BlockBackend *blk = all_backends; blk; blk = blk->next) {
+        if (blk->root && !block_child_set_perm(blk->root, none ? 0 : blk->perm,
+                                               none ? BLOCK_PERM_ALL : blk->shared_perm, errp)) {
+            return false;
+        }
+    }
     return true;
 }
 

@@ -134,6 +134,9 @@ struct BlockBackend {
     BlockBackend *next;
 };
 
+/* Back ends claim what they want of their nodes, or nothing while block_images_inactive(). */
+bool blk_update_claims(Error **errp);
+
 /* backend-io.c */
 void blk_run_queued(BlockBackend *blk);
 void blk_free_requests(BlockBackend *blk);

@@ -451,7 +451,7 @@ static BlockNode *open_with(const char *filename, JsonValue *options, NodeOption
 BlockNode *block_open(const char *filename, JsonValue *given, unsigned flags, Error **errp)
 {
     g_autoptr(JsonValue) options = given ? json_copy(given) : json_object();
-    NodeOptions n = { .flags = flags };
+    NodeOptions n = { .flags = flags | (block_images_inactive() ? BLOCK_OPEN_INACTIVE : 0) };
     BlockNode *bn = NULL;
 
     json_unref(given);

@@ -310,23 +310,44 @@ static void activate_one(BlockNode *bn, void *opaque)
     }
 }
 
-bool block_activate_all(Error **errp)
+static bool images_inactive;
+
+bool block_images_inactive(void)
+{
+    return images_inactive;
+}
+
+void block_images_start_inactive(void)
+{
+    images_inactive = true;
+}
+
+static bool hand_over_all(bool inactive, Error **errp)
 {
     HandOver h = { .ok = true, .errp = errp };
 
-    block_node_foreach(activate_one, &h);
-    return h.ok;
+    images_inactive = inactive;
+    block_drain_all_begin();
+    block_node_foreach(inactive ? inactivate_one : activate_one, &h);
+    block_drain_all_end();
+    return h.ok && blk_update_claims(errp);
+}
+
+static bool hand_over_or_undo(bool inactive, Error **errp)
+{
+    if (images_inactive == inactive || hand_over_all(inactive, errp)) {
+        return true;
+    }
+    hand_over_all(!inactive, NULL);
+    return false;
+}
+
+bool block_activate_all(Error **errp)
+{
+    return hand_over_or_undo(false, errp);
 }
 
 bool block_inactivate_all(Error **errp)
 {
-    HandOver h = { .ok = true, .errp = errp };
-
-    block_drain_all_begin();
-    block_node_foreach(inactivate_one, &h);
-    block_drain_all_end();
-    if (!h.ok) {
-        block_activate_all(NULL);
-    }
-    return h.ok;
+    return hand_over_or_undo(true, errp);
 }

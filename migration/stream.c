@@ -8,15 +8,8 @@
  */
 #include "util/osdep.h"
 #include "migration/state.h"
-#include "migration/stream.h"
+#include "migration/stream-internal.h"
 #include "util/bswap.h"
-
-struct StateStream {
-    GByteArray *out;            /* writer */
-    const uint8_t *in;          /* reader */
-    size_t len, pos;
-    char *failure;              /* the first one */
-};
 
 StateStream *state_writer_new(void)
 {
@@ -53,6 +46,11 @@ void state_stream_free(StateStream *s)
     }
     g_free(s->failure);
     g_free(s);
+}
+
+bool state_stream_left(const StateStream *s)
+{
+    return s->pos < s->len;
 }
 
 void state_put(StateStream *s, const void *buf, size_t len)
@@ -109,4 +107,44 @@ void state_fail(StateStream *s, const char *why, ...)
     va_start(ap, why);
     s->failure = g_strdup_vprintf(why, ap);
     va_end(ap);
+}
+
+void state_fail_in(StateStream *s, const char *where)
+{
+    char *old = s->failure;
+
+    s->failure = g_strdup_printf("%s: %s", where, old);
+    g_free(old);
+}
+
+size_t state_length_begin(StateStream *s)
+{
+    state_put_u32(s, 0);
+    return s->out->len;
+}
+
+void state_length_end(StateStream *s, size_t mark)
+{
+    store_le32(s->out->data + mark - 4, s->out->len - mark);
+}
+
+size_t state_limit_begin(StateStream *s)
+{
+    size_t outer = s->len;
+    uint32_t len = state_get_u32(s);
+
+    if (len > s->len - s->pos) {
+        state_fail(s, "the data ends early");
+        len = 0;
+    }
+    s->len = s->pos + len;
+    return outer;
+}
+
+void state_limit_end(StateStream *s, size_t outer)
+{
+    if (!s->failure && s->pos != s->len) {
+        state_fail(s, "%zu bytes more than expected", s->len - s->pos);
+    }
+    s->len = outer;
 }

@@ -393,6 +393,32 @@ void cpu_state_changed(CpuState *cpu, CpuStateLevel level)
     cpu->dirty_level = MAX(cpu->dirty_level, level);
 }
 
+typedef struct FlushWork {
+    bool ok;
+    Error *err;
+} FlushWork;
+
+static void flush_state(CpuState *cpu, void *opaque)
+{
+    const AccelOps *ops = accel_ops();
+    FlushWork *w = opaque;
+
+    w->ok = !cpu->dirty_level || !ops || !ops->cpu_put_state ||
+            ops->cpu_put_state(cpu, cpu->dirty_level, &w->err);
+    if (w->ok) {
+        cpu->dirty_level = CPU_STATE_CLEAN;
+    }
+}
+
+bool cpu_state_flush(CpuState *cpu, Error **errp)
+{
+    FlushWork w = { 0 };
+
+    cpu_run_on(cpu, flush_state, &w);
+    error_propagate(errp, w.err);
+    return w.ok;
+}
+
 void cpus_reset_all(void)
 {
     CPU_FOREACH(cpu) {

@@ -6,6 +6,7 @@
 #include "util/osdep.h"
 #include "block/block.h"
 #include "chardev/chardev.h"
+#include "migration/migration.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
 #include "system/cpus.h"
@@ -62,6 +63,30 @@ static bool start_qtest(Error **errp)
     return !startup.qtest || qtest_start(startup.qtest, startup.qtest_log, errp);
 }
 
+/* The images belong to the machine's other side until it is here. */
+static bool expect_incoming(Error **errp)
+{
+    migration_init();
+    if (startup.incoming) {
+        run_state_set(RUN_STATE_INMIGRATE);
+        block_images_start_inactive();
+    }
+    return true;
+}
+
+static bool start_incoming(Error **errp)
+{
+    return migration_incoming_start(startup.incoming, !startup.stopped, errp);
+}
+
+static bool start_machine(void)
+{
+    if (!startup.stopped && !system_shutdown_requested()) {
+        vm_start();
+    }
+    return true;
+}
+
 static bool step(bool (*fn)(Error **errp))
 {
     Error *err = NULL;
@@ -79,6 +104,7 @@ static bool start_up(void)
     return step(start_process) &&
            options_apply(PHASE_PROCESS) &&
            step(machine_setup_create) &&
+           step(expect_incoming) &&
            options_apply(PHASE_OBJECTS) &&
            step(host_confine_early) &&
            options_apply(PHASE_CHARDEVS) &&
@@ -106,6 +132,7 @@ static bool start_up(void)
  */
 static void shut_down(void)
 {
+    migration_shut_down();
     vm_shut_down();
     monitor_cleanup_all();
     net_cleanup_all();
@@ -129,8 +156,9 @@ int main(int argc, char **argv)
         process_cleanup();
         return EXIT_FAILURE;
     }
-    if (!startup.stopped && !system_shutdown_requested()) {
-        vm_start();
+    if (startup.incoming ? !step(start_incoming) : !start_machine()) {
+        process_cleanup();
+        return EXIT_FAILURE;
     }
     status = main_loop_run();
     shut_down();

@@ -279,7 +279,7 @@ const Option option_table[] = {
     OPT("action", "[reboot=ACTION][,shutdown=ACTION][,panic=ACTION][,watchdog=ACTION]", CONFIG,
         action, "what happens on these occasions", .group = "action", .params = action_params),
     OPT("watchdog-action", "ACTION", CONFIG, watchdog_action, "the same as -action watchdog="),
-    OPT("incoming", "ADDRESS", CONFIG, incoming, "wait for a migration (not supported)"),
+    OPT("incoming", "ADDRESS", CONFIG, incoming, "wait for a machine from there; defer: from where migrate-incoming says"),
     OPT("no-acpi", NULL, CONFIG, no_acpi, "no ACPI tables"),
     OPT("no-hpet", NULL, CONFIG, ignored, "accepted; there is no HPET"),
 

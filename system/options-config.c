@@ -330,8 +330,9 @@ bool option_watchdog_action(const char *arg, Error **errp)
 
 bool option_incoming(const char *arg, Error **errp)
 {
-    error_setg(errp, "incoming migration is not supported");
-    return false;
+    g_free(startup.incoming);
+    startup.incoming = g_strdup(arg);
+    return true;
 }
 
 static bool is_date(const char *text)

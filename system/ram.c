@@ -328,6 +328,26 @@ bool guest_ram_block_of(const void *host, RamBlock **rb, uint64_t *offset)
     return true;
 }
 
+void ram_block_discard(void *host, uint64_t len)
+{
+    RamBlock *rb;
+    uint64_t offset, first, end;
+
+    rcu_read_lock();
+    if (guest_ram_block_of(host, &rb, &offset) && !rb->readonly && len <= rb->size - offset) {
+        first = ROUND_UP(offset, rb->page_size);
+        end = ROUND_DOWN(offset + len, rb->page_size);
+        if (first >= end) {
+            /* Less than a page. */
+        } else if (rb->fd < 0) {
+            madvise(rb->host + first, end - first, MADV_DONTNEED);
+        } else if (rb->shared) {
+            fallocate(rb->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, rb->fd_offset + first, end - first);
+        }
+    }
+    rcu_read_unlock();
+}
+
 /* ---- dirty bitmaps ---- */
 
 static uint64_t block_pages(const RamBlock *rb)
@@ -430,6 +450,34 @@ bool ram_block_test_and_clear_dirty(RamBlock *rb, DirtyClient client, uint64_t o
     }
     rcu_read_unlock();
     return seen != 0;
+}
+
+uint64_t ram_block_take_dirty(RamBlock *rb, DirtyClient client, uint64_t from, uint64_t max, uint64_t *count)
+{
+    uint64_t pages = block_pages(rb), page = from, first;
+
+    *count = 0;
+    rcu_read_lock();
+    uint64_t *map = rcu_dereference(rb->dirty[client]);
+    /* Whole words without a bit cost one load. */
+    while (map && page < pages) {
+        uint64_t bits = atomic_load(&map[page / 64]) >> (page % 64);
+
+        if (bits) {
+            page += __builtin_ctzll(bits);
+            break;
+        }
+        page = ROUND_DOWN(page, 64) + 64;
+    }
+    first = page;
+    while (map && page < pages && *count < max &&
+           (atomic_load(&map[page / 64]) & BIT(page % 64)) &&
+           (atomic_fetch_and(&map[page / 64], ~BIT(page % 64)) & BIT(page % 64))) {
+        page++;
+        (*count)++;
+    }
+    rcu_read_unlock();
+    return first;
 }
 
 uint64_t ram_block_dirty_pages(RamBlock *rb, DirtyClient client)

@@ -9,7 +9,9 @@
  */
 #include "util/osdep.h"
 #include <signal.h>
+#include "block/block.h"
 #include "hw/core/machine.h"
+#include "migration/migration.h"
 #include "qapi-commands.h"
 #include "qapi-events.h"
 #include "system/cpus.h"
@@ -366,7 +368,9 @@ void system_process_requests(void)
             return;
         }
     }
-    request = atomic_xchg(&reset_requested, (int)SHUTDOWN_CAUSE_NONE);
+    /* While the machine is being saved it must not change: the reset comes after that. */
+    request = run_state_is(RUN_STATE_FINISH_MIGRATE) ? SHUTDOWN_CAUSE_NONE
+              : atomic_xchg(&reset_requested, (int)SHUTDOWN_CAUSE_NONE);
     if (request != SHUTDOWN_CAUSE_NONE) {
         do_reset(request);
     }
@@ -447,7 +451,14 @@ bool qmp_cont(Error **errp)
         return false;
     case RUN_STATE_SUSPENDED:
         return true;
+    case RUN_STATE_INMIGRATE:
+        migration_incoming_set_autostart();
+        return true;
     default:
+        /* They may have been let go for another process by a migration. */
+        if (!block_activate_all(errp)) {
+            return false;
+        }
         vm_start();
         return true;
     }

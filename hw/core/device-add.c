@@ -163,6 +163,21 @@ static bool place(DeviceState *dev, const char *id, Error **errp)
     return object_add_child(object_container(machine, "peripheral"), id, dev, errp);
 }
 
+static const char *changes_forbidden;   /* when; NULL: they are not */
+
+void device_forbid_changes(const char *when)
+{
+    changes_forbidden = when;
+}
+
+static bool changes_allowed(const char *what, Error **errp)
+{
+    if (changes_forbidden) {
+        error_setg(errp, "%s not allowed %s", what, changes_forbidden);
+    }
+    return !changes_forbidden;
+}
+
 DeviceState *device_add(const JsonValue *options, Error **errp)
 {
     const char *driver, *id, *bus_name;
@@ -170,6 +185,9 @@ DeviceState *device_add(const JsonValue *options, Error **errp)
     BusState *bus;
     DeviceState *dev;
 
+    if (!changes_allowed("device_add", errp)) {
+        return NULL;
+    }
     if (!option_string(options, "driver", &driver, errp) ||
         !option_string(options, "id", &id, errp) ||
         !option_string(options, "bus", &bus_name, errp)) {
@@ -236,7 +254,7 @@ bool device_del(const char *id, Error **errp)
     const DeviceOps *ops;
     const HotplugOps *plug;
 
-    if (!dev) {
+    if (!dev || !changes_allowed("device_del", errp)) {
         return false;
     }
     ops = object_ops(dev, &device_type);

@@ -7,7 +7,17 @@
 
 #include "hw/misc/isa.h"
 
-static const BusOps isa_bus_ops = { .kind_name = "ISA" };
+/* By the ports, which are its address. */
+static char *isa_device_path(DeviceState *dev)
+{
+    g_autoptr(JsonValue) port = object_property_find(dev, "iobase")
+                                ? object_property_get(dev, "iobase", NULL) : NULL;
+    int64_t n = 0;
+
+    return port && json_get_int(port, &n) ? g_strdup_printf("isa/%" PRIx64, n) : g_strdup("isa");
+}
+
+static const BusOps isa_bus_ops = { .kind_name = "ISA", .device_path = isa_device_path };
 
 OBJECT_TYPE(isa_bus_type) = {
     .name = "ISA",

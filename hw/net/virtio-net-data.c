@@ -50,6 +50,21 @@ static void tx_sent(NetClient *nc, ssize_t len)
     virtio_queue_rerun(q->tx);
 }
 
+void virtio_net_return_tx(VirtioNetQueue *q)
+{
+    if (!q->tx_waiting) {
+        return;
+    }
+    if (q->tx_done) {
+        tx_complete(q);
+        return;
+    }
+    net_purge_queued(&q->nc);
+    virtqueue_unpop(q->tx_waiting);
+    virtqueue_element_free(q->tx_waiting);
+    q->tx_waiting = NULL;
+}
+
 void virtio_net_drop_tx(VirtioNetQueue *q)
 {
     net_purge_queued(&q->nc);

@@ -84,12 +84,44 @@ static void virtio_net_link_changed(NetClient *nc)
     }
 }
 
+/* A reverse ARP request (RFC 903) that nobody needs to answer: switches learn from its source address. */
+static void send_rarp(VirtioNet *n, NetClient *nc)
+{
+    enum { FRAME_SIZE = 60, OPCODE_REQUEST_REVERSE = 3 };
+    uint8_t packet[VIRTIO_NET_HDR_LEN + FRAME_SIZE] = { 0 }, *p = packet + VIRTIO_NET_HDR_LEN;
+    size_t skip = n->peer_hdr ? 0 : VIRTIO_NET_HDR_LEN;
+
+    memset(p, 0xff, 6);
+    memcpy(p + 6, n->mac, 6);
+    store_be16(p + 12, 0x8035);
+    store_be16(p + 14, 1);              /* Ethernet */
+    store_be16(p + 16, 0x0800);         /* IPv4 */
+    p[18] = 6;
+    p[19] = 4;
+    store_be16(p + 20, OPCODE_REQUEST_REVERSE);
+    memcpy(p + 22, n->mac, 6);
+    memcpy(p + 32, n->mac, 6);
+    net_send(nc, packet + skip, sizeof(packet) - skip, NULL);
+}
+
+static void virtio_net_announce(NetClient *nc)
+{
+    VirtioNet *n = container_of(nc, VirtioNetQueue, nc)->n;
+
+    send_rarp(n, nc);
+    if (virtio_has_feature(&n->vdev, VIRTIO_NET_F_GUEST_ANNOUNCE)) {
+        n->announce = true;
+        virtio_config_changed(&n->vdev);
+    }
+}
+
 static const NetClientOps virtio_net_client_ops = {
     .kind = "nic",
     .can_receive = virtio_net_can_receive,
     .receive = virtio_net_receive,
     .link_changed = virtio_net_link_changed,
     .query_rx_filter = virtio_net_query_rx_filter,
+    .announce = virtio_net_announce,
 };
 
 /* ---- features and configuration ---- */
@@ -189,6 +221,19 @@ static void virtio_net_start(VirtioDevice *vdev)
     VirtioNet *n = container_of(vdev, VirtioNet, vdev);
 
     virtio_net_set_pairs(n, n->pairs);
+    if (n->announce) {
+        /* After a migration: the driver does not know yet. */
+        virtio_config_changed(vdev);
+    }
+}
+
+static void virtio_net_stop(VirtioDevice *vdev)
+{
+    VirtioNet *n = container_of(vdev, VirtioNet, vdev);
+
+    for (unsigned i = 0; i < n->max_pairs; i++) {
+        virtio_net_return_tx(&n->queues[i]);
+    }
 }
 
 static void virtio_net_queue_reset(VirtioDevice *vdev, uint16_t index)
@@ -422,6 +467,7 @@ static const VirtioDeviceOps virtio_net_ops = {
     .set_features = virtio_net_set_features,
     .get_config = virtio_net_get_config,
     .start = virtio_net_start,
+    .stop = virtio_net_stop,
     .queue_reset = virtio_net_queue_reset,
     .state = &virtio_net_state,
 };

@@ -59,6 +59,8 @@ void virtio_net_rx_handler(VirtioDevice *vdev, VirtQueue *vq);
 void virtio_net_tx_handler(VirtioDevice *vdev, VirtQueue *vq);
 bool virtio_net_can_receive(NetClient *nc);
 ssize_t virtio_net_receive(NetClient *nc, const struct iovec *iov, unsigned cnt);
+/* A frame that waits at the peer goes back to the ring, to be sent again: nothing is held while the VM is stopped. */
+void virtio_net_return_tx(VirtioNetQueue *q);
 /* Give up what the queue holds of the ring. */
 void virtio_net_drop_tx(VirtioNetQueue *q);
 

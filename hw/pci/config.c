@@ -287,6 +287,7 @@ static void init_header(PciDevice *pci, const PciDeviceOps *ops)
     memset(pci->cmask + PCI_REVISION_ID, 0xff, 4);
     pci->cmask[PCI_HEADER_TYPE] = 0xff;
     pci->cmask[PCI_CAPABILITY_LIST] = 0xff;
+    pci->cmask[PCI_INTERRUPT_PIN] = 0xff;
 
     pci_set_word(pci->wmask + PCI_COMMAND, COMMAND_WRITABLE);
     pci->wmask[PCI_CACHE_LINE_SIZE] = 0xff;

@@ -43,6 +43,7 @@ static const ObjectProperty non_transitional_properties[] = { PROP_END };
     VIRTIO_PCI_TYPE_(ident##_pci_modern, device_name "-pci-non-transitional", \
                      non_transitional, inner_type, ident##_ops, text)
 
+VIRTIO_PCI_TYPE(virtio_balloon, "virtio-balloon", virtio_balloon_type, MISC, "memory balloon");
 VIRTIO_PCI_TYPE(virtio_blk, "virtio-blk", virtio_blk_type, STORAGE, "disk");
 VIRTIO_PCI_TYPE(virtio_net, "virtio-net", virtio_net_type, NETWORK, "network card");
 VIRTIO_PCI_TYPE(virtio_rng, "virtio-rng", virtio_rng_type, MISC, "entropy source");

@@ -529,11 +529,17 @@ static const ObjectProperty virtio_device_properties[] = {
     PROP_END
 };
 
+static const StateTable *virtio_device_member_state(DeviceState *dev)
+{
+    return VIRTIO_DEVICE(dev)->ops->state;
+}
+
 static const DeviceOps virtio_device_dev_ops = {
     .realize = virtio_device_realize,
     .unrealize = virtio_device_unrealize,
     .reset = virtio_device_dev_reset,
     .state = &virtio_device_state,
+    .member_state = virtio_device_member_state,
     .bus = &virtio_bus_type,
     .user_creatable = true,     /* where the machine has memory-mapped transports */
 };

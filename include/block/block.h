@@ -368,10 +368,15 @@ bool block_child_set_perm(BlockChild *c, uint64_t perm, uint64_t shared, Error *
 bool block_node_set_loop(BlockNode *bn, EventLoop *loop, Error **errp);
 /*
  * Write everything back and leave all images to another process (the end of an outgoing
- * migration), and take them again. A failed inactivation leaves all active.
+ * migration), and take them again. A failed inactivation leaves all active, a failed
+ * activation all inactive. Both do nothing when it is so already.
  */
 bool block_inactivate_all(Error **errp);
 bool block_activate_all(Error **errp);
+/* All images are another process's, also those that are opened now. */
+bool block_images_inactive(void);
+/* An incoming migration is expected: before any image is opened. */
+void block_images_start_inactive(void);
 /* Re-read limits of @bn and of all above. */
 void block_node_refresh_limits(BlockNode *bn);
 

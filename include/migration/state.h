@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <glib.h>
 
 typedef struct StateTable StateTable;
 typedef struct StateField StateField;
@@ -22,7 +23,7 @@ typedef enum StateKind {
     STATE_BYTES,                /* @size bytes in place */
     STATE_BUFFER,               /* pointer field, length in the uint32_t field at @count_offset, at most @max; allocated on load */
     STATE_STRUCT,               /* in place, described by @table */
-    STATE_CUSTOM,               /* @save and @load */
+    STATE_CUSTOM,               /* @save and @load; the walker adds a length, so that readers can skip it */
 } StateKind;
 
 /* What a custom field reads from and writes to; errors stick until the end. */
@@ -92,6 +93,22 @@ struct StateTable {
 /* State that belongs to no device (the clock, a vCPU). @instance tells same-named ones apart. */
 void state_register(const StateTable *table, const char *id, uint32_t instance, void *opaque);
 void state_unregister(const StateTable *table, void *opaque);
+/*
+ * One piece of state of the machine: a table and what it describes. The id says
+ * where it is, the same on both sides: "0000:00:02.0/virtio-blk", "fw_cfg".
+ */
+typedef struct StateSection {
+    const StateTable *table;
+    char *id;
+    uint32_t instance;
+    void *state;
+} StateSection;
+/*
+ * All of the registered ones and of the machine's devices (array of StateSection, owned by the caller,
+ * who unrefs it), in the order in which they load. Main thread.
+ */
+GPtrArray *state_sections(void);
+
 /* In order of registration; stops and returns non-zero when @fn does. */
 int state_foreach(int (*fn)(const StateTable *table, const char *id, uint32_t instance,
                             void *state, void *opaque), void *opaque);

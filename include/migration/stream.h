@@ -7,6 +7,7 @@
 #define MIGRATION_STREAM_H
 
 #include "migration/state.h"
+#include "qapi/json.h"
 
 StateStream *state_writer_new(void);
 /* @data stays the caller's and must outlive the stream. */
@@ -16,5 +17,19 @@ const uint8_t *state_writer_data(const StateStream *s, size_t *len);
 /* Why state_ok() is false; NULL when it is true. */
 const char *state_stream_failure(const StateStream *s);
 void state_stream_free(StateStream *s);
+/* Not everything was read. */
+bool state_stream_left(const StateStream *s);
+
+/*
+ * Walk @table over the state at @opaque. Loading ends at the first value that
+ * does not fit, with a text that names the field; the state may be half-changed then.
+ */
+void state_save(const StateTable *table, StateStream *s, void *opaque);
+bool state_load(const StateTable *table, StateStream *s, void *opaque);
+/*
+ * The layout of @table as JSON: {"name", "version", "fields": [{"name", "kind", ...}],
+ * "subsections": [...]}. With the state at @opaque only the fields that it has, else all.
+ */
+JsonValue *state_describe(const StateTable *table, const void *opaque);
 
 #endif

@@ -31,6 +31,7 @@ typedef struct NetClientOps {
     /* One of several queues is in use or not (frames are steered to the others); may be NULL. */
     void (*set_queue_enabled)(NetClient *nc, bool enabled);
     RxFilterInfo *(*query_rx_filter)(NetClient *nc);
+    void (*announce)(NetClient *nc);    /* NICs: say to the network, and have the guest say, where they are */
     void (*cleanup)(NetClient *nc);                             /* frees what holds @nc */
 } NetClientOps;
 
@@ -79,6 +80,9 @@ bool net_peer_has_vnet_hdr(NetClient *nc);
 bool net_peer_has_ufo(NetClient *nc);
 bool net_peer_set_vnet_hdr_len(NetClient *nc, int len);
 void net_peer_set_offload(NetClient *nc, bool csum, bool tso4, bool tso6, bool ecn, bool ufo);
+
+/* Have the NICs announce themselves now and some times later; replaces an announcement with the same id. */
+void net_announce(const AnnounceParameters *params);
 
 /* ---- back ends ---- */
 

@@ -99,6 +99,8 @@ void cpu_run_on_async(CpuState *cpu, CpuWork *fn, void *opaque);
 void cpu_state_load(CpuState *cpu);
 /* Our copy was changed: the accelerator takes it over, to this level at least, before the CPU runs. */
 void cpu_state_changed(CpuState *cpu, CpuStateLevel level);
+/* Let the accelerator take it over now, to find out whether it can. False with @errp. */
+bool cpu_state_flush(CpuState *cpu, Error **errp);
 /* Reset all: after devices, before the machine runs again; all are paused. */
 void cpus_reset_all(void);
 /*

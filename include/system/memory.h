@@ -163,6 +163,11 @@ RamBlock *ram_block_new(const RamOptions *opts, Error **errp);
 /* Any thread. */
 void ram_block_ref(RamBlock *rb);
 void ram_block_unref(RamBlock *rb);
+/*
+ * Give [host, host + len), which the caller keeps mapped, back to the host, as far as it is whole pages
+ * of the backing: it reads as zeroes. Memory that cannot be given back stays as it is. Any thread.
+ */
+void ram_block_discard(void *host, uint64_t len);
 /* All blocks, in order of address. Main thread with the machine lock. */
 void ram_block_foreach(void (*fn)(RamBlock *rb, void *opaque), void *opaque);
 RamBlock *ram_block_find(const char *id);
@@ -176,6 +181,11 @@ void ram_block_set_dirty(RamBlock *rb, uint64_t offset, uint64_t len);
 void ram_block_merge_dirty(RamBlock *rb, uint64_t offset, const uint64_t *bitmap, uint64_t pages);
 /* Whether a page of [offset, offset+len) is dirty for @client; clears them. Any thread. */
 bool ram_block_test_and_clear_dirty(RamBlock *rb, DirtyClient client, uint64_t offset, uint64_t len);
+/*
+ * The first dirty page at or after page @from, with those that follow, at most @max: clears them, gives
+ * their number in *@count (0: none). Any thread.
+ */
+uint64_t ram_block_take_dirty(RamBlock *rb, DirtyClient client, uint64_t from, uint64_t max, uint64_t *count);
 uint64_t ram_block_dirty_pages(RamBlock *rb, DirtyClient client);
 
 /* ---- address spaces ---- */

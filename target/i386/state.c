@@ -88,8 +88,24 @@ static bool post_load(void *opaque, int version)
     return true;
 }
 
+static void save_apic_id(StateStream *s, const void *field, const void *opaque)
+{
+    state_put_u32(s, *(const uint32_t *)field);
+}
+
+/* Which CPU it is, is no state: it must be the same one. */
+static bool check_apic_id(StateStream *s, void *field, void *opaque)
+{
+    uint32_t there = state_get_u32(s), here = *(uint32_t *)field;
+
+    if (there != here) {
+        state_fail(s, "%u at the source, %u here", there, here);
+    }
+    return state_ok(s);
+}
+
 static const StateField cpu_fields[] = {
-    STATE_F_UINT32(X86Cpu, apic_id),
+    STATE_F_CUSTOM(X86Cpu, apic_id, save_apic_id, check_apic_id),
     STATE_F_STRUCT(X86Cpu, regs, &register_state),
     STATE_F_END
 };

@@ -12,6 +12,9 @@ from lib import runner      # noqa: E402
 
 # Differences that are meant: "TYPE.PROPERTY" or "*.PROPERTY" -> why.
 ALLOWED = {
+    # Its interrupts and kicks are set as those of every other virtio device.
+    'virtio-balloon-pci.vectors': '', 'virtio-balloon-pci.ioeventfd': '',
+    'virtio-balloon-pci-non-transitional.vectors': '', 'virtio-balloon-pci-non-transitional.ioeventfd': '',
 }
 # The reference never answers about these.
 SILENT = {'filter-dump'}
@@ -25,6 +28,8 @@ WANTED = {
     'virtio-serial-pci': 'max_ports vectors ioeventfd packed iommu_platform',
     'virtserialport': 'nr chardev name', 'virtconsole': 'nr chardev name',
     'virtio-rng-pci': 'rng max-bytes period',
+    'virtio-balloon-pci': 'deflate-on-oom free-page-reporting free-page-hint page-poison '
+                          'guest-stats-polling-interval iothread',
     'pcie-root-port': 'port chassis slot multifunction hotplug addr',
     'isa-serial': 'chardev index iobase irq', 'pvpanic': 'ioport events',
     'memory-backend-ram': 'size share merge dump prealloc prealloc-threads prealloc-context reserve host-nodes policy '

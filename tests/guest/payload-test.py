@@ -6,6 +6,7 @@ import re
 import socket
 import struct
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 from lib import guest, qtest, runner  # noqa: E402
@@ -71,6 +72,34 @@ def talk(path):
     sock.close()
 
 
+def run_restored(packed=False, extra_blk='', extra=(), smp=2):
+    """The same as run_all() without the port, and the machine moves to a new process again and again."""
+    disk = '/tmp/nemu-payload-%d.img' % os.getpid()
+    make_disk(disk)
+    g = payload(*extra, *device_args(disk, packed, extra_blk), append='end=halt', smp=smp)
+    moves = 0
+    try:
+        while not re.search(r'^1\.\.\d+', g.console(), re.M):
+            time.sleep(0.03 * (moves % 5))
+            g = g.restore_in_new_process()
+            moves += 1
+            assert moves < 200, 'the payload makes no progress'
+        check_tap(g.console())
+        check_pattern(disk)
+        assert moves >= 3, 'moved only %d times' % moves
+        print('# moved %d times' % moves)
+        with g:
+            g.qmp.cmd('quit')
+            runner.equal(g.wait(), 0, 'exit status')
+    except BaseException:
+        g.kill()
+        g.dump()
+        print(''.join('# console: %s\n' % line for line in g.console().splitlines()[-30:]), flush=True)
+        raise
+    finally:
+        os.unlink(disk)
+
+
 def run_all(packed=False, extra_blk='', extra=()):
     disk = '/tmp/nemu-payload-%d.img' % os.getpid()
     port = '/tmp/nemu-payload-%d.sock' % os.getpid()
@@ -99,6 +128,18 @@ def test_all_packed():
 
 def test_all_iothread():
     run_all(extra_blk=',iothread=io0', extra=['-object', 'iothread,id=io0'])
+
+
+def test_all_restored():
+    run_restored()
+
+
+def test_all_packed_restored():
+    run_restored(packed=True)
+
+
+def test_all_iothread_restored():
+    run_restored(extra_blk=',iothread=io0', extra=['-object', 'iothread,id=io0'], smp=1)
 
 
 def test_reset():

@@ -62,7 +62,10 @@ class HostStuck(AssertionError):
 class Guest(qtest.Process):
     """An emulator on KVM; its console goes to a file, its monitor is a socket that we connect to."""
 
-    def __init__(self, *args, machine='virt', arch='x86_64', program=None, serial=True, timeout=60):
+    def __init__(self, *args, machine='virt', arch='x86_64', program=None, serial=True, timeout=60, before=''):
+        self.options = dict(machine=machine, arch=arch, program=program, serial=serial, timeout=timeout)
+        self.args = args
+        self.before = before        # what the console showed in earlier processes
         self.dir = tempfile.mkdtemp(prefix='nemu-guest-')
         self.console_size, self.quiet_since = 0, time.monotonic()
         qmp_path = self.path('qmp.sock')
@@ -93,9 +96,9 @@ class Guest(qtest.Process):
     def console(self):
         try:
             with open(self.path('console'), encoding='utf-8', errors='replace') as f:
-                return f.read()
+                return self.before + f.read()
         except FileNotFoundError:
-            return ''
+            return self.before
 
     def check_untroubled(self):
         """A guest that was reset or stopped, and nobody asked for it, is a failure at once."""
@@ -166,9 +169,44 @@ class Guest(qtest.Process):
                     words.append(f.read().strip())
             print('# thread %s: %s' % (task, ', '.join(words)))
 
+    def save(self, path):
+        """Saves the machine to a file; it stays stopped (postmigrate)."""
+        self.qmp.cmd('migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}]})
+        self.qmp.cmd('migrate', {'uri': 'file:' + path})
+        for status in 'setup', 'active', 'completed':
+            runner.equal(self.qmp.wait_event('MIGRATION', timeout=120)['data']['status'], status, 'migration status')
+        runner.equal(self.qmp.cmd('query-status')['status'], 'postmigrate')
+
+    def restore_in_new_process(self, *more):
+        """Saves the guest, ends this process, and gives the guest as a new one goes on with it."""
+        path = tempfile.mktemp(prefix='nemu-state-')
+        try:
+            self.save(path)
+            self.qmp.cmd('quit')
+            runner.equal(self.wait(), 0, 'exit status after saving')
+            self.check_clean()
+            text = self.console()
+            self.cleanup()
+            new = Guest(*self.args, '-incoming', 'defer', *more, before=text, **self.options)
+            new.args = self.args
+            try:
+                new.qmp.cmd('migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}]})
+                new.qmp.cmd('migrate-incoming', {'uri': 'file:' + path})
+                new.qmp.wait_event('MIGRATION', timeout=120, status='completed')
+            except BaseException:
+                new.kill()
+                new.dump()
+                new.cleanup()
+                raise
+            return new
+        finally:
+            if os.path.exists(path):
+                os.unlink(path)
+
     def cleanup(self):
         if self.qmp:
             self.qmp.close()
+            self.qmp = None
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):

@@ -22,14 +22,17 @@ DEVICES = {
     'pcie-root-port': ['-device', 'virtio-rng-pci,bus=rp,id=below'],
     'pvpanic': [],
     'pvpanic-pci': [],
+    'virtio-balloon-pci': ['-object', 'iothread,id=hints'],
     'virtio-blk-pci': ['-blockdev', 'driver=file,node-name=d,filename=DISK'],
     'virtio-net-pci': ['-netdev', 'user,id=n'],
     'virtio-rng-pci': [],
     'virtio-serial-pci': ['-device', 'virtconsole,chardev=c', '-device', 'virtserialport,chardev=c2,name=p'],
 }
-OPTIONS = {'pcie-root-port': ',id=rp,chassis=1', 'virtio-blk-pci': ',drive=d', 'virtio-net-pci': ',netdev=n'}
+OPTIONS = {'pcie-root-port': ',id=rp,chassis=1', 'virtio-blk-pci': ',drive=d', 'virtio-net-pci': ',netdev=n',
+           'virtio-balloon-pci': ',free-page-reporting=on,free-page-hint=on,iothread=hints'}
 # No registers of their own (ports of a device above), or another name of one above.
-OTHERS = {'virtconsole', 'virtserialport', 'virtio-blk-pci-non-transitional', 'virtio-net-pci-non-transitional',
+OTHERS = {'virtconsole', 'virtserialport', 'virtio-balloon-pci-non-transitional', 'virtio-balloon-device',
+          'virtio-blk-pci-non-transitional', 'virtio-net-pci-non-transitional',
           'virtio-rng-pci-non-transitional', 'virtio-serial-pci-non-transitional',
           # Behind a memory-mapped transport, which this machine does not have: arm-virt-test has them.
           'virtio-blk-device', 'virtio-net-device', 'virtio-rng-device', 'virtio-serial-device',
@@ -37,7 +40,7 @@ OTHERS = {'virtconsole', 'virtserialport', 'virtio-blk-pci-non-transitional', 'v
           'virtio-blk-device', 'virtio-net-device', 'virtio-rng-device', 'virtio-serial-device',
           # Its register ends the program, which is what it is for: virt-machine-test has it.
           'isa-debug-exit'}
-TYPES = {'virtio-blk-pci': virtio.BLOCK, 'virtio-net-pci': virtio.NET, 'virtio-rng-pci': virtio.RNG,
+TYPES = {'virtio-balloon-pci': 5, 'virtio-blk-pci': virtio.BLOCK, 'virtio-net-pci': virtio.NET, 'virtio-rng-pci': virtio.RNG,
          'virtio-serial-pci': virtio.CONSOLE}
 # The ports of the machine and of the ISA devices (docs/system/machines/virt-x86.md), with what is beside them.
 PORTS = [(0x2e8, 8), (0x2f8, 8), (0x3b0, 1), (0x3c0, 1), (0x3d0, 1), (0x3e0, 12), (0x3f8, 8), (0x505, 1), (0x508, 4),

@@ -199,22 +199,7 @@ void cfg_write(PciDevice *pci, unsigned reg, uint32_t value, unsigned size)
     bus_store(&address_space_memory, ecam_address(pci, reg), value, size);
 }
 
-/* ---- walking a state table ---- */
-
-void state_save(const StateTable *table, StateStream *s, void *opaque)
-{
-    for (const StateField *f = table->fields; f->kind != STATE_END; f++) {
-        void *field = (char *)opaque + f->offset;
-
-        if (f->kind == STATE_STRUCT) {
-            state_save(f->table, s, field);
-        } else if (f->save) {
-            f->save(s, field, opaque);
-        } else {
-            state_put(s, field, f->size);
-        }
-    }
-}
+/* ---- state ---- */
 
 uint8_t *state_take_bytes(StateStream *writer, size_t *len)
 {
@@ -223,22 +208,4 @@ uint8_t *state_take_bytes(StateStream *writer, size_t *len)
 
     state_stream_free(writer);
     return copy;
-}
-
-bool state_load(const StateTable *table, StateStream *s, void *opaque)
-{
-    bool ok = true;
-
-    for (const StateField *f = table->fields; ok && f->kind != STATE_END; f++) {
-        void *field = (char *)opaque + f->offset;
-
-        if (f->kind == STATE_STRUCT) {
-            ok = state_load(f->table, s, field);
-        } else if (f->load) {
-            ok = f->load(s, field, opaque);
-        } else {
-            state_get(s, field, f->size);
-        }
-    }
-    return ok && state_ok(s) && (!table->post_load || table->post_load(opaque, table->version));
 }

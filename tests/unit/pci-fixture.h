@@ -52,10 +52,7 @@ void bus_store(AddressSpace *as, uint64_t addr, uint64_t value, unsigned size);
 uint32_t cfg_read(PciDevice *pci, unsigned reg, unsigned size);
 void cfg_write(PciDevice *pci, unsigned reg, uint32_t value, unsigned size);
 
-/* All fields of a table, with those of the structures in it. */
-void state_save(const StateTable *table, StateStream *s, void *opaque);
 /* What a writer holds, which ends here; caller frees. */
 uint8_t *state_take_bytes(StateStream *writer, size_t *len);
-bool state_load(const StateTable *table, StateStream *s, void *opaque);
 
 #endif

@@ -523,9 +523,9 @@ static void test_state(void)
 
     /* Another device's state is refused, and so is a short one; this one still fits. */
     for (unsigned i = 0; i < 4; i++) {
-        data[4 + i] ^= 1;       /* ids come after the length */
+        data[10 + i] ^= 1;      /* ids come after version, length of the field, size */
         g_assert_false(load_bytes(&pci_device_state, data, len, &t->pci));
-        data[4 + i] ^= 1;
+        data[10 + i] ^= 1;
     }
     g_assert_false(load_bytes(&pci_device_state, data, len - 1, &t->pci));
     g_assert_true(load_bytes(&pci_device_state, data, len, &t->pci));

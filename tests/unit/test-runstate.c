@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Tests of system/runstate.c: states, order of events and notifiers, actions. */
 #include "util/osdep.h"
+#include "block/block.h"
 #include "hw/core/machine.h"
+#include "migration/migration.h"
 #include "qapi-commands.h"
 #include "qapi-events.h"
 #include "system/cpus.h"
@@ -33,6 +35,16 @@ void cpus_reset_all(void)
 bool machine_lock_held(void)
 {
     return true;
+}
+
+bool block_activate_all(Error **errp)
+{
+    return true;
+}
+
+void migration_incoming_set_autostart(void)
+{
+    g_string_append(journal, "autostart ");
 }
 
 void cpu_park(CpuState *cpu)

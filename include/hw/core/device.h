@@ -32,6 +32,8 @@ typedef struct DeviceOps {
     void (*unrealize)(DeviceState *dev);        /* may be NULL when realize has nothing to undo */
     void (*reset)(DeviceState *dev);            /* to power-on state; may be NULL */
     const StateTable *state;                    /* NULL: no migratable state */
+    /* The table of what a family's member adds to @state; loads after it. May be NULL, may give NULL. */
+    const StateTable *(*member_state)(DeviceState *dev);
     const TypeInfo *bus;                        /* kind of bus that it sits on; NULL: none (system device) */
     DeviceCategory category;
     bool user_creatable;                        /* by -device */
@@ -106,6 +108,8 @@ void device_unrealize(DeviceState *dev);
 DeviceState *device_add(const JsonValue *options, Error **errp);
 /* device_del: starts removal. */
 bool device_del(const char *id, Error **errp);
+/* device_add and device_del fail: "device_add not allowed @when"; NULL: allowed again. */
+void device_forbid_changes(const char *when);
 /* The guest (or nobody) has let go: unrealize, unparent, DEVICE_DELETED. */
 void device_unplug_finish(DeviceState *dev);
 /* By id or QOM path. */

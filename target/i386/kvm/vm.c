@@ -9,6 +9,7 @@
 #include "accel/kvm/kvm-int.h"
 #include "hw/core/device.h"
 #include "kvm-x86.h"
+#include "migration/state.h"
 #include "system/runstate.h"
 
 /* Reserved in the machine's memory map: a page table page, and three pages of a TSS. */
@@ -45,6 +46,61 @@ static void reset_ioapic(void *opaque)
     }
     kvm_vm_ioctl(KVM_SET_IRQCHIP, &chip);
 }
+
+/* ---- the IOAPIC's state ---- */
+
+typedef struct IoapicState {
+    uint32_t select, id, irr;
+    uint64_t redirect[KVM_IOAPIC_NUM_PINS];
+} IoapicState;
+
+static IoapicState ioapic_values;
+
+static void ioapic_pre_save(void *opaque)
+{
+    struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+
+    if (kvm_vm_ioctl(KVM_GET_IRQCHIP, &chip) < 0) {
+        return;
+    }
+    ioapic_values = (IoapicState){
+        .select = chip.chip.ioapic.ioregsel, .id = chip.chip.ioapic.id, .irr = chip.chip.ioapic.irr,
+    };
+    for (int i = 0; i < KVM_IOAPIC_NUM_PINS; i++) {
+        ioapic_values.redirect[i] = chip.chip.ioapic.redirtbl[i].bits;
+    }
+}
+
+static bool ioapic_post_load(void *opaque, int version)
+{
+    struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+
+    if (kvm_vm_ioctl(KVM_GET_IRQCHIP, &chip) < 0) {
+        return false;
+    }
+    chip.chip.ioapic.ioregsel = ioapic_values.select;
+    chip.chip.ioapic.id = ioapic_values.id;
+    chip.chip.ioapic.irr = ioapic_values.irr;
+    for (int i = 0; i < KVM_IOAPIC_NUM_PINS; i++) {
+        chip.chip.ioapic.redirtbl[i].bits = ioapic_values.redirect[i];
+    }
+    return kvm_vm_ioctl(KVM_SET_IRQCHIP, &chip) >= 0;
+}
+
+static const StateField ioapic_fields[] = {
+    STATE_F_UINT32(IoapicState, select),
+    STATE_F_UINT32(IoapicState, id),
+    STATE_F_UINT32(IoapicState, irr),
+    { .name = "redirect", .kind = STATE_UINT64, .offset = offsetof(IoapicState, redirect),
+      .size = sizeof(uint64_t), .count = KVM_IOAPIC_NUM_PINS },
+    STATE_F_END
+};
+
+/* Before the devices, which set their lines when they load. */
+static const StateTable ioapic_state = {
+    .name = "ioapic", .version = 1, .minimum_version = 1, .fields = ioapic_fields, .priority = 50,
+    .pre_save = ioapic_pre_save, .post_load = ioapic_post_load,
+};
 
 /*
  * The pair of 8259s comes along, and in the kernel's first routing table the
@@ -99,6 +155,7 @@ bool kvm_arch_irqchip_create(Error **errp)
         return false;
     }
     reset_register(reset_ioapic, NULL);
+    state_register(&ioapic_state, "ioapic", 0, &ioapic_values);
     return true;
 }
 
@@ -163,7 +220,38 @@ static void clock_run_state(void *opaque, bool running, RunState state)
     }
 }
 
+static void clock_pre_save(void *opaque)
+{
+    struct kvm_clock_data data = { 0 };
+
+    /* A machine that never ran has not stopped either. */
+    if (!clock_stopped && kvm_vm_ioctl(KVM_GET_CLOCK, &data) >= 0) {
+        stopped_clock = data.clock;
+    }
+}
+
+static bool clock_post_load(void *opaque, int version)
+{
+    clock_stopped = true;
+    return true;
+}
+
+typedef struct ClockValue {
+    uint64_t ns;
+} ClockValue;
+
+static const StateField clock_fields[] = {
+    STATE_F_UINT64(ClockValue, ns),
+    STATE_F_END
+};
+
+static const StateTable clock_state = {
+    .name = "kvmclock", .version = 1, .minimum_version = 1, .fields = clock_fields,
+    .pre_save = clock_pre_save, .post_load = clock_post_load,
+};
+
 void kvm_x86_clock_init(void)
 {
     run_state_notify(clock_run_state, NULL, 0);
+    state_register(&clock_state, "kvmclock", 0, &stopped_clock);
 }

@@ -439,7 +439,11 @@ static bool net_run(uint64_t features)
     memcpy(tx + NET_HEADER + 38, router, 4);
     CHECK(ring_do(&v.rings[1], &(Buffer){ tx, sizeof(tx), false }, 1, &len));
     for (int i = 0; i < 8 && !answered; i++) {
-        CHECK(ring_wait(&v.rings[0], &len, 3000));
+        if (!ring_wait(&v.rings[0], &len, 1000)) {
+            /* Frames may be lost, for instance when the machine moves to another process. */
+            CHECK(ring_do(&v.rings[1], &(Buffer){ tx, sizeof(tx), false }, 1, &len));
+            continue;
+        }
         CHECK(len > NET_HEADER && len <= sizeof(rx));
         CHECK(rx[10] == 1 && rx[11] == 0);      /* num_buffers */
         answered = rx[NET_HEADER + 12] == 0x08 && rx[NET_HEADER + 13] == 0x06 && rx[NET_HEADER + 21] == 2 &&
@@ -580,12 +584,15 @@ static bool test_broken_ring(void)
     CHECK(virtio_negotiate(&v, 0));
     CHECK(virtio_ring_setup(&v, 0, 8, 0xffff));
     virtio_driver_ok(&v);
-    ring_add(&v.rings[0], &(Buffer){ data, sizeof(data), true }, 1);
-    /* The chain's head is beyond the ring. */
-    write16(v.rings[0].driver + 4, 0x7fff);
-    ring_kick(&v.rings[0]);
-    for (int i = 0; i < 1000 && !(virtio_status(&v) & STATUS_NEEDS_RESET); i++) {
-        delay_us(100);
+    /* A device that looks without a kick (as after a move to another process) may be faster than the bad entry. */
+    for (unsigned try = 0; try < 8 && !(virtio_status(&v) & STATUS_NEEDS_RESET); try++) {
+        ring_add(&v.rings[0], &(Buffer){ data, sizeof(data), true }, 1);
+        /* The chain's head is beyond the ring. */
+        write16(v.rings[0].driver + 4 + 2 * try, 0x7fff);
+        ring_kick(&v.rings[0]);
+        for (int i = 0; i < 1000 && !(virtio_status(&v) & STATUS_NEEDS_RESET); i++) {
+            delay_us(100);
+        }
     }
     CHECK(virtio_status(&v) & STATUS_NEEDS_RESET);
     return rng_run(0);
