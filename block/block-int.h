@@ -83,6 +83,14 @@ void block_write_finish(BlockNode *bn, int64_t offset, int64_t bytes, int ret);
 int coroutine_fn block_do_pwrite_zeroes(BlockNode *bn, int64_t offset, int64_t bytes,
                                         unsigned flags);
 
+/* ---- copy-on-read.c ---- */
+
+/* What such a request is rounded to, and serialises over. */
+uint64_t block_copy_on_read_align(BlockNode *bn);
+/* The read itself; with BLOCK_REQ_PREFETCH @v is not touched and may be NULL. */
+int coroutine_fn block_co_copy_on_read(BlockNode *bn, int64_t offset, int64_t bytes, IoVector *v,
+                                       size_t v_offset, unsigned flags);
+
 /* ---- drain.c ---- */
 
 /* Wake whoever waits in block_wait(); after each change of what it may wait for. Any thread. */
@@ -92,6 +100,8 @@ void block_wait_kick(void);
  * its own requests.
  */
 void block_wait(bool (*done)(void *opaque), void *opaque);
+/* How often everything is drained now: a new node starts like that. */
+unsigned block_drain_all_depth(void);
 void block_child_quiesce_parent(BlockChild *c);
 void block_child_unquiesce_parent(BlockChild *c);
 /* The edge operations of parents that are nodes. */

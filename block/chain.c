@@ -228,6 +228,9 @@ static GPtrArray *movable_edges(BlockNode *from, BlockNode *to)
 
     for (c = from->parents; c; c = c->next_parent) {
         /* A parent that is below @to would close a circle. */
+        if (c->ops->stays) {
+            continue;
+        }
         if (!c->ops->parent_is_node || !reaches(to, c->opaque)) {
             g_ptr_array_add(edges, c);
         }

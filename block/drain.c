@@ -14,6 +14,7 @@
 #include "trace-block.h"
 
 static unsigned waiters;        /* atomics */
+static unsigned all_drained;    /* nesting of block_drain_all_begin() */
 
 void block_wait_kick(void)
 {
@@ -215,6 +216,7 @@ static bool all_idle(void *opaque)
 
 void block_drain_all_begin(void)
 {
+    all_drained++;
     block_node_foreach(begin_one, NULL);
     block_wait(all_idle, NULL);
 }
@@ -222,6 +224,12 @@ void block_drain_all_begin(void)
 void block_drain_all_end(void)
 {
     block_node_foreach(end_one, NULL);
+    all_drained--;
+}
+
+unsigned block_drain_all_depth(void)
+{
+    return all_drained;
 }
 
 void block_drain_all(void)

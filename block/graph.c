@@ -94,6 +94,7 @@ BlockNode *block_node_new(const BlockDriver *drv, const char *node_name, Error *
     bn->loop = event_loop_main();
     event_loop_ref(bn->loop);
     bn->shared_perm = BLOCK_PERM_ALL;
+    bn->quiesce = block_drain_all_depth();
     bn->limits.request_alignment = 1;
     bn->limits.min_mem_alignment = 1;
     co_queue_init(&bn->fast_wait);
@@ -115,6 +116,7 @@ static void node_free(BlockNode *bn)
     for (p = &all_nodes; *p != bn; p = &(*p)->next) {
     }
     *p = bn->next;
+    assert(!bn->blockers);
     event_loop_unref(bn->loop);
     json_unref(bn->options);
     g_free(bn->filename);
@@ -292,6 +294,55 @@ void block_child_detach(BlockChild *c)
         block_perm_relax(bn);
     }
     block_node_unref(bn);
+}
+
+/* ---- users ---- */
+
+void block_node_block(BlockNode *bn, const char *why)
+{
+    bn->blockers = g_slist_append(bn->blockers, (char *)why);
+}
+
+void block_node_unblock(BlockNode *bn, const char *why)
+{
+    bn->blockers = g_slist_remove(bn->blockers, why);
+}
+
+bool block_node_check_unblocked(BlockNode *bn, Error **errp)
+{
+    if (!bn->blockers) {
+        return true;
+    }
+    error_setg(errp, "Node '%s' is busy: %s", bn->node_name, (char *)bn->blockers->data);
+    return false;
+}
+
+BlockBackend *block_node_backend(BlockNode *bn)
+{
+    BlockBackend *blk;
+    BlockChild *c;
+
+    for (blk = blk_next(NULL); blk; blk = blk_next(blk)) {
+        if (blk_node(blk) == bn) {
+            return blk;
+        }
+    }
+    for (c = bn->parents; c; c = c->next_parent) {
+        BlockNode *parent = c->ops->parent_is_node ? c->opaque : NULL;
+
+        if (parent && parent->drv->is_filter && (c->role & BLOCK_ROLE_PRIMARY)) {
+            return block_node_backend(parent);
+        }
+    }
+    return NULL;
+}
+
+BlockNode *block_skip_implicit(BlockNode *bn)
+{
+    while (bn && bn->implicit) {
+        bn = block_primary_child(bn)->node;
+    }
+    return bn;
 }
 
 /* ---- length and limits ---- */

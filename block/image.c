@@ -91,6 +91,22 @@ bool block_image_create(const char *format, const char *filename, JsonValue *giv
     return w.ret >= 0;
 }
 
+bool block_image_create_like(const char *format, const char *filename, BlockNode *source,
+                             BlockNode *backing, Error **errp)
+{
+    BlockImageCreate c = {
+        .format = format ? format : source->drv->name,
+        .filename = filename,
+        .has_size = true,
+        .size = source->total_bytes,
+        .backing = backing ? backing->filename : NULL,
+        .backing_format = backing ? backing->drv->name : NULL,
+        .unsafe = true,         /* it is open, so it is there */
+    };
+
+    return block_image_create_checked(&c, errp);
+}
+
 /* Takes what @drv's table knows out of @options. */
 static JsonValue *take_known(const BlockDriver *drv, JsonValue *options)
 {

@@ -166,8 +166,13 @@ int coroutine_fn block_co_preadv(BlockChild *c, int64_t offset, int64_t bytes, I
         return -ENOMEM;
     }
     block_request_begin(&req, bn, offset - pad.head, pad.head + bytes + pad.tail, BLOCK_TRACK_READ);
+    if (flags & BLOCK_REQ_COPY_ON_READ) {
+        block_request_serialise(&req, block_copy_on_read_align(bn));
+    }
     block_request_wait(&req);
-    if (pad.buf) {
+    if (flags & BLOCK_REQ_COPY_ON_READ) {
+        ret = block_co_copy_on_read(bn, offset, bytes, v, v_offset, flags);
+    } else if (pad.buf) {
         padding_build(&pad, v, v_offset, bytes);
         ret = aligned_preadv(bn, req.offset, req.bytes, &pad.v, 0);
     } else {

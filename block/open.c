@@ -250,6 +250,17 @@ static bool open_backing(BlockNode *bn, JsonValue *options, Error **errp)
     return true;
 }
 
+bool block_open_backing(BlockNode *bn, Error **errp)
+{
+    g_autoptr(JsonValue) options = json_object();
+
+    if (bn->backing || !bn->drv->supports_backing) {
+        return true;
+    }
+    bn->open_flags &= ~BLOCK_OPEN_NO_BACKING;
+    return open_backing(bn, options, errp);
+}
+
 /* Consumes nothing. */
 static BlockNode *open_driver(const BlockDriver *drv, NodeOptions *n, JsonValue *options,
                               Error **errp)
@@ -416,7 +427,7 @@ static BlockNode *open_with(const char *filename, JsonValue *options, NodeOption
     }
     if (n->driver) {
         drv = block_driver_find(n->driver);
-        if (!drv) {
+        if (!drv || drv->internal) {
             error_setg(errp, "Unknown driver '%s'", n->driver);
             return NULL;
         }

@@ -6,14 +6,6 @@
 #include "block/image.h"
 #include "qapi-commands.h"
 
-/* Append @v to the list whose end is @tail. */
-#define LIST_APPEND(tail, v)                                                \
-    do {                                                                    \
-        *(tail) = g_malloc0(sizeof(**(tail)));                              \
-        (*(tail))->value = (v);                                             \
-        (tail) = &(*(tail))->next;                                          \
-    } while (0)
-
 /* ---- nodes ---- */
 
 static unsigned chain_depth(BlockNode *bn)
@@ -66,7 +58,7 @@ static void add_node_info(BlockNode *bn, void *opaque)
     BlockDeviceInfo *info = l->err ? NULL : node_info(bn, NULL, !l->flat, &l->err);
 
     if (info) {
-        LIST_APPEND(l->tail, info);
+        QAPI_LIST_APPEND(l->tail, info);
     }
 }
 
@@ -105,7 +97,7 @@ static BlockInfo *device_info(BlockBackend *blk, Error **errp)
         info->io_status = blk->io_status;
     }
     if (blk_node(blk)) {
-        info->inserted = node_info(blk_node(blk), blk, true, errp);
+        info->inserted = node_info(block_skip_implicit(blk_node(blk)), blk, true, errp);
         if (!info->inserted) {
             qapi_free_BlockInfo(info);
             return NULL;
@@ -130,7 +122,7 @@ BlockInfoList *qmp_query_block(Error **errp)
             qapi_free_BlockInfoList(list);
             return NULL;
         }
-        LIST_APPEND(tail, info);
+        QAPI_LIST_APPEND(tail, info);
     }
     return list;
 }
@@ -192,7 +184,7 @@ static void add_node_stats(BlockNode *bn, void *opaque)
 {
     BlockStatsList ***tail = opaque;
 
-    LIST_APPEND(*tail, node_stats(bn, NULL, true));
+    QAPI_LIST_APPEND(*tail, node_stats(bn, NULL, true));
 }
 
 BlockStatsList *qmp_query_blockstats(const QmpQueryBlockstatsArgs *args, Error **errp)
@@ -210,10 +202,10 @@ BlockStatsList *qmp_query_blockstats(const QmpQueryBlockstatsArgs *args, Error *
         if (!blk->name && !blk->dev) {
             continue;
         }
-        s = node_stats(blk_node(blk), blk, true);
+        s = node_stats(block_skip_implicit(blk_node(blk)), blk, true);
         s->device = g_strdup(blk->name ? blk->name : "");
         s->qdev = device_path(blk);
-        LIST_APPEND(tail, s);
+        QAPI_LIST_APPEND(tail, s);
     }
     return list;
 }
@@ -247,7 +239,7 @@ static BlockPermissionList *perm_list(uint64_t perm)
     /* The bits are in the order of the enumeration. */
     for (i = 0; i < BLOCK_PERM_COUNT; i++) {
         if (perm & BIT(i)) {
-            LIST_APPEND(tail, (BlockPermission)i);
+            QAPI_LIST_APPEND(tail, (BlockPermission)i);
         }
     }
     return list;
@@ -261,7 +253,7 @@ static void graph_add_node(GraphWork *w, const void *vertex, XDbgBlockGraphNodeT
     n->id = graph_id(w, vertex);
     n->type = type;
     n->name = g_strdup(name);
-    LIST_APPEND(w->nodes, n);
+    QAPI_LIST_APPEND(w->nodes, n);
 }
 
 static void graph_add_edge(GraphWork *w, const void *parent, const BlockChild *c)
@@ -273,7 +265,7 @@ static void graph_add_edge(GraphWork *w, const void *parent, const BlockChild *c
     e->name = g_strdup(c->name);
     e->perm = perm_list(c->perm);
     e->shared_perm = perm_list(c->shared_perm);
-    LIST_APPEND(w->edges, e);
+    QAPI_LIST_APPEND(w->edges, e);
 }
 
 static void graph_add_block_node(BlockNode *bn, void *opaque)

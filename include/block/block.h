@@ -104,6 +104,7 @@ struct BlockDriver {
     bool is_protocol;                   /* has a file name, no child "file" */
     bool has_image;                     /* there is an image on disk, about which more can be said */
     bool supports_backing;              /* may have a child "backing" */
+    bool internal;                      /* only made by jobs, unknown to users' options */
 
     /*
      * @options: the driver's members of BlockdevOptions as JSON (keyval or
@@ -266,6 +267,7 @@ struct BlockNode {
     unsigned open_flags;
     bool read_only;
     bool monitor_owned;                 /* made by blockdev-add */
+    bool implicit;                      /* a job's filter that the user gave no name */
     bool passthrough;                   /* reads and writes go 1:1 to @file: fast path */
     BlockdevDetectZeroesOptions detect_zeroes;
     EventLoop *loop;
@@ -297,6 +299,8 @@ struct BlockNode {
     uint64_t write_threshold;           /* 0: none; atomics */
     uint64_t wr_highest_offset;         /* atomics */
 
+    GSList *blockers;                   /* texts, of jobs that are at work here */
+
     BlockNode *next;                    /* list of all */
 };
 
@@ -312,6 +316,7 @@ typedef struct BlockChildOps {
     /* For permission conflicts: "block device 'x'"; caller frees. */
     char *(*describe)(BlockChild *c);
     bool parent_is_node;                        /* then opaque is a BlockNode */
+    bool stays;                                 /* block_replace_node() leaves such edges alone */
 } BlockChildOps;
 
 struct BlockChild {
@@ -377,6 +382,17 @@ bool block_activate_all(Error **errp);
 bool block_images_inactive(void);
 /* An incoming migration is expected: before any image is opened. */
 void block_images_start_inactive(void);
+/*
+ * A job that is at work on @bn keeps others from starting; @why ("block device is in use by ...")
+ * stays the caller's.
+ */
+void block_node_block(BlockNode *bn, const char *why);
+void block_node_unblock(BlockNode *bn, const char *why);
+bool block_node_check_unblocked(BlockNode *bn, Error **errp);
+/* The back end that has @bn, or a filter above it, as its medium; NULL: none. */
+BlockBackend *block_node_backend(BlockNode *bn);
+/* @bn without the filters that jobs put there: what users know as the medium. NULL is fine. */
+BlockNode *block_skip_implicit(BlockNode *bn);
 /* Re-read limits of @bn and of all above. */
 void block_node_refresh_limits(BlockNode *bn);
 

@@ -65,6 +65,12 @@ bool block_image_create_checked(const BlockImageCreate *c, Error **errp);
  */
 bool block_image_create(const char *format, const char *filename, JsonValue *options, Error **errp);
 /*
+ * A new image of the size of @source. With @backing (may be NULL) it names that as its backing
+ * file, by its full name. @format NULL: the source's.
+ */
+bool block_image_create_like(const char *format, const char *filename, BlockNode *source,
+                             BlockNode *backing, Error **errp);
+/*
  * Helper for format drivers' co_create_opts: creates @filename with the protocol's driver and
  * options (which it takes out of @options) and opens it as protocol node, read-write. Formats take
  * their own options out first; without "size" the file begins empty.
@@ -126,6 +132,8 @@ char *block_backing_path(const char *image, const char *backing, Error **errp);
  * Replace (or with NULL remove) the backing node; the image on disk keeps what it says. Drains.
  */
 bool block_set_backing(BlockNode *bn, BlockNode *backing, Error **errp);
+/* Open what the image says its backing file is, if it was left closed. */
+bool block_open_backing(BlockNode *bn, Error **errp);
 /*
  * Rewrite what the image on disk says; @backing NULL: none. @require_format: without a format (which
  * would have to be guessed at each open) it is -EINVAL.

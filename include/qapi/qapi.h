@@ -47,6 +47,14 @@ void *qapi_clone(const QapiType *t, const void *p);
 void qapi_free(const QapiType *t, void *p);
 void qapi_clear(const QapiType *t, void *p);        /* what it points to, not itself */
 
+/* Append @v to the list whose end is @tail (of type FooList **). */
+#define QAPI_LIST_APPEND(tail, v)                                                \
+    do {                                                                    \
+        *(tail) = g_malloc0(sizeof(**(tail)));                              \
+        (*(tail))->value = (v);                                             \
+        (tail) = &(*(tail))->next;                                          \
+    } while (0)
+
 /* Enum tables: &qapi_enum_Foo. */
 /* -1 and an error that lists nothing but names the parameter, as the wire protocol words it. */
 int qapi_enum_parse(const QapiEnum *e, const char *text, const char *param, Error **errp);

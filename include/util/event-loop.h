@@ -110,6 +110,8 @@ void event_loop_run_soon(EventLoop *loop, BottomHalfFunc *cb, void *opaque);
 
 /* ---- clocks and timers ---- */
 
+#define NS_PER_SEC INT64_C(1000000000)
+
 typedef enum ClockType {
     CLOCK_TYPE_REALTIME,    /* monotonic, always runs */
     CLOCK_TYPE_VIRTUAL,     /* stands still while the guest is stopped; under qtest only moved by the test */

@@ -163,7 +163,8 @@ static JsonValue *make(Input *in, const QapiType *t, unsigned depth)
     case QAPI_KIND_ENUM:
         return make_enum(in, t);
     case QAPI_KIND_ALTERNATE:
-        return make(in, type_at(m[take(in) % t->member_count].type), depth + 1);
+        /* References come last: they end what definitions inside of definitions would go on with. */
+        return make(in, type_at(m[depth > 6 ? t->member_count - 1u : take(in) % t->member_count].type), depth + 1);
     case QAPI_KIND_LIST:
         v = json_array();
         for (unsigned n = take(in) % 3 + 1; n > 0; n--) {

@@ -11,9 +11,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 from lib import pci, qmp, qtest, runner, virtio
+from lib.disk import (DISCARD, FLUSH, GET_ID, IN, IOERR, OK, OUT, UNSUPP, WRITE_ZEROES, Request, check, device,
+                      pattern, segment, send)
 
-IN, OUT, FLUSH, GET_ID, DISCARD, WRITE_ZEROES = 0, 1, 4, 8, 11, 13
-OK, IOERR, UNSUPP = 0, 1, 2
 F_SEG_MAX, F_GEOMETRY, F_RO, F_BLK_SIZE, F_FLUSH = 2, 4, 5, 6, 9
 F_TOPOLOGY, F_CONFIG_WCE, F_MQ, F_DISCARD, F_WRITE_ZEROES = 10, 11, 12, 13, 14
 CAPACITY, SEG_MAX, BLK_SIZE, WCE, NUM_QUEUES = 0, 12, 20, 32, 34
@@ -53,53 +53,6 @@ class Image:
 def start(nodes, options='', *args, **kwargs):
     return qtest.Emulator(*machine(), *args, *nodes, '-device',
                           'virtio-blk-pci,drive=d0,id=disk,addr=4,disable-legacy=on' + options, **kwargs)
-
-
-def device(vm):
-    function, alloc = pci.ready_device(vm, virtio.VENDOR, virtio.pci_id(virtio.BLOCK))
-    return virtio.Device(function, alloc)
-
-
-class Request:
-    """One request in guest memory."""
-
-    def __init__(self, dev, kind, sector=0, data=b'', size=0, header=None):
-        self.dev, self.size = dev, size
-        header = struct.pack('<IIQ', kind, 0, sector) if header is None else header
-        self.out = [(dev.buffer(header), len(header))] if header else []
-        if data:
-            self.out.append((dev.buffer(data), len(data)))
-        self.buf = dev.buffer(size) if size else 0
-        self.status = dev.buffer(b'\xff')
-        self.into = ([(self.buf, size)] if size else []) + [(self.status, 1)]
-
-    def add(self, queue, **how):
-        self.id = queue.add(self.out, self.into, **how)
-        return self.id
-
-    def result(self):
-        return self.dev.vm.readb(self.status), self.dev.vm.read(self.buf, self.size)
-
-
-def send(dev, kind, sector=0, data=b'', size=0, queue=0, **how):
-    """(status, data read) of one request."""
-    r = Request(dev, kind, sector, data, size)
-    dev.queues[queue].send(r.out, r.into, **how)
-    return r.result()
-
-
-def check(dev, kind, *args, want=OK, **kwargs):
-    status, data = send(dev, kind, *args, **kwargs)
-    runner.equal(status, want, 'status of request %d' % kind)
-    return data
-
-
-def pattern(size, seed):
-    return random.Random(seed).randbytes(size)
-
-
-def segment(sector, count, flags=0):
-    return struct.pack('<QII', sector, count, flags)
 
 
 def exercise(dev, image, queue=0, seed=0):

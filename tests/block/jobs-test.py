@@ -1,0 +1,363 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Jobs on the disk of a guest that goes on writing: the result is compared block by block, and events
+and errors with what QEMU's users know."""
+import contextlib
+import os
+import random
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from lib import disk, qtest, runner
+
+MIB = 1 << 20
+SIZE = 16 * MIB
+
+
+class Vm(qtest.Emulator):
+    """A disk "disk" on node "top"; what the guest believes to be on it is in self.model."""
+
+    def __init__(self, size=SIZE, fill=4 * MIB, options='', iothread=False, throttle=None):
+        self.size, self.model = size, bytearray(size)
+        self.rng = random.Random(fill)
+        self.model[:fill] = self.rng.randbytes(fill)
+        self.base = os.path.join(os.environ.get('NEMU_BUILD_DIR', '.'), 'jobs-%d' % os.getpid())
+        self.files = []
+        name = self.file('source')
+        with open(name, 'wb') as f:
+            f.write(self.model)
+        args = ['-object', 'iothread,id=t0'] if iothread else []
+        super().__init__('-machine', 'virt', '-m', '64', '-nodefaults', *args,
+                         '-blockdev', 'driver=file,node-name=top-file,filename=' + name,
+                         '-blockdev', 'driver=raw,node-name=top,file=top-file', '-device',
+                         'virtio-blk-pci,drive=top,id=disk,addr=4' + options + (',iothread=t0' if iothread else ''))
+        self.dev = disk.device(self)
+        self.dev.start()
+
+    def file(self, name):
+        path = '%s-%s.img' % (self.base, name)
+        if path not in self.files:
+            self.files.append(path)
+        return path
+
+    def _cleanup(self):
+        super()._cleanup()
+        for path in self.files:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+    def target(self, node, size=None, content=None):
+        """A raw node on a new file, full of rubbish unless told otherwise."""
+        with open(self.file(node), 'wb') as f:
+            f.write(self.rng.randbytes(size or self.size) if content is None else content)
+        self.qmp.cmd('blockdev-add', {'driver': 'raw', 'node-name': node,
+                                      'file': {'driver': 'file', 'filename': self.file(node)}})
+
+    def content(self, node):
+        with open(self.file(node), 'rb') as f:
+            return f.read()
+
+    def request(self, kind, *args, **kwargs):
+        """One request that must succeed; its buffers are free again afterwards."""
+        mark = self.dev.alloc.next
+        data = disk.check(self.dev, kind, *args, **kwargs)
+        self.dev.alloc.next = mark
+        return data
+
+    def guest_write(self, sector, data):
+        self.request(disk.OUT, sector, data)
+        self.model[sector * 512:sector * 512 + len(data)] = data
+
+    def write_some(self, count=20):
+        for _ in range(count):
+            n = self.rng.choice((1, 3, 8, 64))
+            self.guest_write(self.rng.randrange(self.size // 512 - n), self.rng.randbytes(n * 512))
+
+    def check_guest(self):
+        for at in range(0, self.size, MIB):
+            got = self.request(disk.IN, at // 512, size=MIB)
+            runner.equal(got == self.model[at:at + MIB], True, 'what the guest reads at %#x' % at)
+
+    def status(self, job, status, timeout=30):
+        self.qmp.wait_event('JOB_STATUS_CHANGE', timeout=timeout, id=job, status=status)
+
+    def end(self, job='j'):
+        """Waits until it is gone; the statuses on the way and the last block job event."""
+        seen, last = [], None
+
+        def gone():
+            nonlocal last
+            for event in self.qmp.poll_events():
+                if event['event'] == 'JOB_STATUS_CHANGE' and event['data']['id'] == job:
+                    seen.append(event['data']['status'])
+                elif event['event'] in ('BLOCK_JOB_COMPLETED', 'BLOCK_JOB_CANCELLED'):
+                    last = event
+            return 'null' in seen
+        runner.wait_for(gone, 60, 'the end of job ' + job)
+        return seen, last
+
+    def error(self, name, args):
+        """(class, text) of the error that a command gives."""
+        error = self.qmp.cmd_raw(name, args)['error']
+        return error['class'], error['desc']
+
+    def bitmap(self, name):
+        found = [b for b in self.qmp.cmd('query-block')[0]['inserted']['dirty-bitmaps'] if b.get('name') == name]
+        runner.equal(len(found), 1, 'bitmaps of that name')
+        return found[0]
+
+    def node_names(self):
+        return {n['node-name'] for n in self.qmp.cmd('query-named-block-nodes')}
+
+
+def same(got, want, what):
+    if got != bytes(want):
+        at = next(i for i in range(min(len(got), len(want))) if got[i] != want[i])
+        raise AssertionError('%s differs at %#x' % (what, at))
+
+
+def mirror_case(copy_mode, iothread):
+    with Vm(iothread=iothread) as vm:
+        vm.target('copy')
+        before = vm.node_names()
+        vm.qmp.cmd('blockdev-mirror', {'job-id': 'j', 'device': 'top', 'target': 'copy', 'sync': 'full',
+                                       'copy-mode': copy_mode, 'speed': 32 * MIB})
+        vm.write_some()
+        vm.status('j', 'ready')
+        vm.write_some()
+        runner.equal(vm.qmp.cmd('query-block-jobs')[0]['ready'], True)
+        vm.qmp.cmd('job-complete', {'id': 'j'})
+        seen, last = vm.end()
+        runner.equal(seen, ['waiting', 'pending', 'concluded', 'null'])
+        runner.equal(last['event'], 'BLOCK_JOB_COMPLETED')
+        runner.equal('error' in last['data'], False)
+        # The target has taken the source's place.
+        same(vm.content('copy'), vm.model, 'the copy')
+        runner.equal(vm.qmp.cmd('query-block')[0]['inserted']['node-name'], 'copy')
+        runner.equal(vm.node_names(), before, 'nodes')
+        old = bytes(vm.model)
+        vm.write_some()
+        vm.check_guest()
+        vm.request(disk.FLUSH)
+        same(vm.content('copy'), vm.model, 'the copy, after more writes')
+        same(vm.content('source'), old, 'the old source')
+
+
+def test_mirror_background():
+    mirror_case('background', False)
+
+
+def test_mirror_background_iothread():
+    mirror_case('background', True)
+
+
+def test_mirror_write_blocking():
+    mirror_case('write-blocking', False)
+
+
+def test_mirror_write_blocking_iothread():
+    mirror_case('write-blocking', True)
+
+
+def test_mirror_ends_as_copy():
+    """Cancelled when it is ready: a copy of that moment; forced: no promise, and the guest stays."""
+    with Vm() as vm:
+        vm.target('copy')
+        vm.qmp.cmd('blockdev-mirror', {'job-id': 'j', 'device': 'top', 'target': 'copy', 'sync': 'full'})
+        vm.status('j', 'ready')
+        vm.write_some()
+        vm.qmp.cmd('block-job-cancel', {'device': 'j'})
+        runner.equal(vm.end()[1]['event'], 'BLOCK_JOB_COMPLETED')
+        same(vm.content('copy'), vm.model, 'the copy')
+        vm.write_some()
+        vm.check_guest()
+        runner.equal(vm.qmp.cmd('query-block')[0]['inserted']['node-name'], 'top')
+        vm.qmp.cmd('blockdev-mirror', {'job-id': 'j', 'device': 'top', 'target': 'copy', 'sync': 'full', 'speed': MIB})
+        vm.write_some(5)
+        vm.qmp.cmd('job-cancel', {'id': 'j'})
+        seen, last = vm.end()
+        runner.equal(seen[-3:], ['aborting', 'concluded', 'null'])
+        runner.equal(last['event'], 'BLOCK_JOB_CANCELLED')
+        vm.write_some()
+        vm.check_guest()
+
+
+def test_pause_and_states():
+    with Vm() as vm:
+        vm.target('copy')
+        vm.qmp.cmd('blockdev-mirror', {'job-id': 'j', 'device': 'top', 'target': 'copy', 'sync': 'full', 'speed': MIB,
+                                       'auto-finalize': False, 'auto-dismiss': False})
+        vm.status('j', 'running')
+        vm.qmp.cmd('job-pause', {'id': 'j'})
+        vm.status('j', 'paused')
+        info = vm.qmp.cmd('query-block-jobs')[0]
+        runner.equal((info['status'], info['paused'], info['busy']), ('paused', True, False))
+        vm.write_some(5)
+        vm.qmp.cmd('job-resume', {'id': 'j'})
+        vm.qmp.cmd('block-job-set-speed', {'device': 'j', 'speed': 0})
+        vm.status('j', 'ready')
+        vm.qmp.cmd('job-pause', {'id': 'j'})
+        vm.status('j', 'standby')
+        vm.qmp.cmd('job-resume', {'id': 'j'})
+        vm.qmp.cmd('job-complete', {'id': 'j'})
+        vm.status('j', 'pending')
+        # The guest writes on until somebody says that the result is final.
+        vm.write_some()
+        runner.equal(vm.qmp.wait_event('BLOCK_JOB_PENDING')['data'], {'type': 'mirror', 'id': 'j'})
+        vm.qmp.cmd('job-finalize', {'id': 'j'})
+        vm.status('j', 'concluded')
+        same(vm.content('copy'), vm.model, 'the copy')
+        runner.equal(vm.qmp.cmd('query-jobs')[0]['status'], 'concluded')
+        vm.qmp.cmd('job-dismiss', {'id': 'j'})
+        runner.equal(vm.qmp.cmd('query-jobs'), [])
+
+
+def backup_case(iothread):
+    with Vm(iothread=iothread) as vm:
+        vm.target('copy')
+        moment = bytes(vm.model)
+        vm.qmp.cmd('blockdev-backup', {'job-id': 'j', 'device': 'top', 'target': 'copy', 'sync': 'full',
+                                       'speed': 16 * MIB})
+        vm.write_some(60)
+        seen, last = vm.end()
+        runner.equal(seen[-4:], ['waiting', 'pending', 'concluded', 'null'])
+        same(vm.content('copy'), moment, 'the backup')
+        vm.check_guest()
+
+
+def test_backup():
+    backup_case(False)
+
+
+def test_backup_iothread():
+    backup_case(True)
+
+
+def test_incremental():
+    """A chain of backups by bitmap; a failed one forgets nothing."""
+    with Vm() as vm:
+        vm.target('full')
+        vm.qmp.cmd('transaction', {'actions': [
+            {'type': 'block-dirty-bitmap-add', 'data': {'node': 'top', 'name': 'b'}},
+            {'type': 'blockdev-backup', 'data': {'job-id': 'j', 'device': 'top', 'target': 'full', 'sync': 'full'}}]})
+        moment = bytes(vm.model)
+        vm.guest_write(100, b'a' * 512)
+        vm.end()
+        same(vm.content('full'), moment, 'the full backup')
+        vm.guest_write(20000, b'b' * 4096)
+        bitmap = vm.bitmap('b')
+        runner.equal((bitmap['name'], bitmap['count'], bitmap['recording']), ('b', 131072, True))
+        # Into the copy of the full one, only what changed.
+        vm.target('inc', content=moment)
+        vm.qmp.cmd('blockdev-backup', {'job-id': 'j', 'device': 'top', 'target': 'inc', 'sync': 'incremental',
+                                       'bitmap': 'b', 'speed': 65536})
+        moment = bytes(vm.model)
+        runner.equal(vm.bitmap('b')['busy'], True)
+        vm.guest_write(30000, b'c' * 512)
+        error = vm.error('block-dirty-bitmap-remove', {'node': 'top', 'name': 'b'})
+        runner.equal('currently in use' in error[1], True)
+        vm.qmp.cmd('block-job-set-speed', {'device': 'j', 'speed': 0})
+        vm.end()
+        same(vm.content('inc'), moment, 'the incremental backup')
+        runner.equal(vm.bitmap('b')['count'], 65536)
+        vm.qmp.cmd('blockdev-backup', {'job-id': 'j', 'device': 'top', 'target': 'inc', 'sync': 'incremental',
+                                       'bitmap': 'b', 'speed': 1})
+        vm.guest_write(10000, b'd' * 512)
+        vm.qmp.cmd('job-cancel', {'id': 'j'})
+        vm.end()
+        runner.equal(vm.bitmap('b')['count'], 131072)
+
+
+def test_transactions():
+    """All or nothing."""
+    with Vm() as vm:
+        vm.target('copy', content=bytes(SIZE))
+        vm.qmp.cmd('block-dirty-bitmap-add', {'node': 'top', 'name': 'b'})
+        vm.guest_write(0, b'x' * 512)
+        before = vm.qmp.cmd('query-block')
+        nodes = vm.node_names()
+        error = vm.error('transaction', {'actions': [
+            {'type': 'block-dirty-bitmap-clear', 'data': {'node': 'top', 'name': 'b'}},
+            {'type': 'block-dirty-bitmap-disable', 'data': {'node': 'top', 'name': 'b'}},
+            {'type': 'block-dirty-bitmap-add', 'data': {'node': 'top', 'name': 'c'}},
+            {'type': 'block-dirty-bitmap-merge', 'data': {'node': 'top', 'target': 'c', 'bitmaps': ['b']}},
+            {'type': 'blockdev-backup', 'data': {'job-id': 'j', 'device': 'top', 'target': 'copy', 'sync': 'full'}},
+            {'type': 'abort', 'data': {}}]})
+        runner.equal(error[1], 'Transaction aborted using Abort action')
+        runner.equal(vm.qmp.cmd('query-block'), before, 'after an aborted transaction')
+        runner.equal(vm.node_names(), nodes)
+        runner.equal(vm.qmp.cmd('query-jobs'), [])
+        vm.qmp.cmd('transaction', {'actions': [
+            {'type': 'block-dirty-bitmap-add', 'data': {'node': 'top', 'name': 'c', 'disabled': True}},
+            {'type': 'block-dirty-bitmap-merge', 'data': {'node': 'top', 'target': 'c', 'bitmaps': ['b']}},
+            {'type': 'block-dirty-bitmap-remove', 'data': {'node': 'top', 'name': 'b'}}]})
+        left = vm.qmp.cmd('query-block')[0]['inserted']['dirty-bitmaps']
+        runner.equal([(b['name'], b['count']) for b in left], [('c', 65536)])
+        same(bytes(vm.content('copy')), bytes(SIZE), 'the target of what was aborted')
+
+
+def test_grouped():
+    """One job of a group fails: the other one is cancelled."""
+    with Vm() as vm:
+        vm.target('copy')
+        vm.target('copy2')
+        vm.target('other', content=bytes(SIZE))
+        vm.qmp.cmd('transaction', {'properties': {'completion-mode': 'grouped'}, 'actions': [
+            {'type': 'blockdev-backup', 'data': {'job-id': 'j', 'device': 'top', 'target': 'copy', 'sync': 'full',
+                                                 'speed': MIB}},
+            {'type': 'blockdev-backup', 'data': {'job-id': 'k', 'device': 'other', 'target': 'copy2',
+                                                 'sync': 'full'}}]})
+        vm.status('k', 'waiting')
+        vm.write_some(5)
+        vm.qmp.cmd('job-cancel', {'id': 'j'})
+        vm.status('k', 'aborting')
+        vm.status('k', 'null')
+        runner.equal(vm.qmp.cmd('query-jobs'), [])
+        vm.write_some(5)
+        vm.check_guest()
+
+
+def test_errors():
+    with Vm() as vm:
+        vm.target('copy')
+        vm.target('small', size=MIB)
+        for name, args, desc in (
+                ('blockdev-mirror', {'device': 'zz', 'target': 'copy', 'sync': 'full'},
+                 "Cannot find device='zz' nor node-name='zz'"),
+                ('blockdev-mirror', {'device': 'top', 'target': 'top', 'sync': 'full'}, "Can't mirror node into itself"),
+                ('blockdev-mirror', {'device': 'top', 'target': 'copy', 'sync': 'bitmap'},
+                 "Sync mode 'bitmap' not supported"),
+                ('blockdev-mirror', {'device': 'top', 'target': 'copy', 'sync': 'full', 'granularity': 100},
+                 "Parameter 'granularity' expects a value in range [512B, 64MB]"),
+                ('blockdev-mirror', {'device': 'top', 'target': 'copy', 'sync': 'full', 'granularity': 10000},
+                 "Parameter 'granularity' expects a power of 2"),
+                ('blockdev-mirror', {'device': 'top', 'target': 'copy', 'sync': 'full', 'buf-size': -1},
+                 "Invalid parameter 'buf-size'"),
+                ('blockdev-backup', {'device': 'top', 'target': 'top', 'sync': 'full'},
+                 'Source and target cannot be the same'),
+                ('blockdev-backup', {'device': 'top', 'target': 'small', 'sync': 'full'},
+                 'Source and target image have different sizes'),
+                ('blockdev-backup', {'device': 'top', 'target': 'copy', 'sync': 'bitmap'},
+                 "must provide a valid bitmap name for 'bitmap' sync mode"),
+                ('blockdev-backup', {'device': 'top', 'target': 'copy', 'sync': 'incremental', 'bitmap': 'zz'},
+                 "Bitmap 'zz' could not be found"),
+                ('block-commit', {'device': 'zz'}, "Device 'zz' not found"),
+                ('block-commit', {'device': 'top'}, 'cannot commit an image into itself'),
+                ('block-stream', {'device': 'top', 'base': 'x', 'base-node': 'y'},
+                 "'base' and 'base-node' cannot be specified at the same time")):
+            runner.equal(vm.error(name, {'job-id': 'j', **args})[1], desc, name)
+        runner.equal(vm.qmp.cmd('query-jobs'), [])
+        # Found by the job itself.
+        vm.qmp.cmd('blockdev-mirror', {'job-id': 'j', 'device': 'top', 'target': 'small', 'sync': 'full'})
+        last = vm.end()[1]
+        runner.equal(last['data']['error'], 'Source and target image have different sizes')
+        for name, args, cls in (('block-job-cancel', {'device': 'zz'}, 'DeviceNotActive'),
+                                ('job-cancel', {'id': 'zz'}, 'GenericError'),
+                                ('block-job-dismiss', {'id': 'zz'}, 'DeviceNotActive')):
+            runner.equal(vm.error(name, args)[0], cls, name)
+        vm.write_some(5)
+        vm.check_guest()
+
+
+if __name__ == '__main__':
+    runner.main(globals())
