@@ -204,6 +204,8 @@ struct BlockDriver {
     int64_t (*length)(BlockNode *bn); /* or -errno; NULL: that of the primary child */
     int64_t (*allocated_size)(BlockNode *bn); /* NULL: that of the primary child */
     BlockStatsSpecific *(*stats)(BlockNode *bn);
+    /* A parent reached a step at which errors may be injected; may wait. */
+    void coroutine_fn (*co_debug_event)(BlockNode *bn, BlkdebugEvent event);
     void (*refresh_limits)(BlockNode *bn); /* starts from the primary child's */
     /*
      * What the child needs so that parents may have @perm and share @shared; NULL: by role, see
@@ -426,6 +428,13 @@ int coroutine_fn block_co_copy_range_to(BlockChild *src, int64_t src_offset, Blo
                                         unsigned write_flags);
 int coroutine_fn block_co_truncate(BlockChild *c, int64_t size, bool exact, PreallocMode prealloc,
                                    unsigned flags, Error **errp);
+/* For drivers: tell the child that a step is reached (blkdebug listens). */
+static inline void coroutine_fn block_co_debug_event(BlockChild *c, BlkdebugEvent event)
+{
+    if (UNLIKELY(c->node->drv->co_debug_event != NULL)) {
+        c->node->drv->co_debug_event(c->node, event);
+    }
+}
 /* BlockStatus bits of the first *@pnum bytes, or -errno. */
 int coroutine_fn block_co_block_status(BlockNode *bn, bool want_zero, int64_t offset, int64_t bytes,
                                        int64_t *pnum, int64_t *map, BlockNode **file);
