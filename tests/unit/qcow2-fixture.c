@@ -78,6 +78,9 @@ static int change(TestDisk *d, DiskChangeKind kind, int64_t offset, int64_t byte
         d->fail_after = d->fail_again ? 0 : -1;
         return -d->fail_errno;
     }
+    if (d->limit && (offset > d->limit || bytes > d->limit - offset)) {
+        return -EFBIG;
+    }
     if (kind == DISK_WRITE) {
         c.data = g_malloc(bytes);
         iov_to_buf(v->iov, v->cnt, v_offset, c.data, bytes);

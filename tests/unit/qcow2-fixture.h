@@ -27,6 +27,7 @@ typedef struct TestDisk {
     int fail_errno;
     bool fail_again;            /* and all later ones */
     unsigned changes;
+    int64_t limit;              /* of the size; 0: none */
 } TestDisk;
 
 TestDisk *test_disk(BlockNode *bn);
