@@ -131,6 +131,7 @@ static int coroutine_fn refer_table(Qcow2Check *c, uint64_t table, bool active)
     unsigned i;
     int ret;
 
+    c->next_contiguous = 0;     /* what one table maps counts as a piece */
     w.buf = g_try_malloc(s->cluster_size);
     if (!w.buf) {
         return -ENOMEM;

@@ -265,7 +265,7 @@ int coroutine_fn qcow2_check_locked(BlockNode *bn, BlockCheckResult *res, unsign
         .bn = bn, .res = res, .fix = fix, .order = MAX(s->refcount_order, 4),
         .file_bytes = bn->file->node->total_bytes,
     };
-    uint64_t highest = 0;
+    uint64_t highest = 0, snapshot_faults = 0;
     int ret, snapshots = 0;
 
     /* Mapping tables are read from the disk. */
@@ -278,6 +278,10 @@ int coroutine_fn qcow2_check_locked(BlockNode *bn, BlockCheckResult *res, unsign
         snapshots = qcow2_check_fix_snapshot_table(bn, res, fix);
         if (snapshots < 0) {
             return snapshots;
+        }
+        if (snapshots > 0) {
+            snapshot_faults = res->corruptions;
+            res->corruptions = 0;
         }
     }
     res->total_clusters = qcow2_clusters(s, s->header.size);
@@ -295,8 +299,6 @@ int coroutine_fn qcow2_check_locked(BlockNode *bn, BlockCheckResult *res, unsign
         if (ret < 0) {
             goto out;
         }
-    } else if (fix && (res->check_errors || res->corruptions || res->leaks)) {
-        /* What is left is told by the check after the repair. */
     }
     if (c.rebuild && !(fix & BLOCK_FIX_ERRORS) && res->corruptions == 0) {
         res->corruptions++;
@@ -304,10 +306,7 @@ int coroutine_fn qcow2_check_locked(BlockNode *bn, BlockCheckResult *res, unsign
     ret = qcow2_check_copied(bn, res, fix);
     if (ret == 0 && snapshots > 0) {
         ret = qcow2_write_snapshots(bn);
-        if (ret == 0) {
-            res->corruptions_fixed += res->corruptions;
-            res->corruptions = 0;
-        }
+        *(ret == 0 ? &res->corruptions_fixed : &res->corruptions) += snapshot_faults;
     }
     res->image_end_offset = (highest + 1) << s->cluster_bits;
 out:

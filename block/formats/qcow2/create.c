@@ -25,6 +25,8 @@ const BlockImageOption qcow2_create_options[] = {
     { "encrypt.iter-time", BLOCK_IMAGE_OPT_NUMBER, "Time to spend in PBKDF in milliseconds" },
     { "cluster_size", BLOCK_IMAGE_OPT_SIZE, "qcow2 cluster size", "65536" },
     { "extended_l2", BLOCK_IMAGE_OPT_BOOL, "Extended L2 tables", "off" },
+    { "preallocation", BLOCK_IMAGE_OPT_STRING,
+      "Preallocation mode (allowed values: off, metadata, falloc, full)" },
     { "compression_type", BLOCK_IMAGE_OPT_STRING,
       "Compression method used for image cluster compression", "zlib" },
     { "size", BLOCK_IMAGE_OPT_SIZE, "Virtual disk size" },
@@ -33,8 +35,6 @@ const BlockImageOption qcow2_create_options[] = {
     { "backing_fmt", BLOCK_IMAGE_OPT_STRING, "Image format of the base image" },
     { "data_file", BLOCK_IMAGE_OPT_STRING, "File name of an external data file" },
     { "data_file_raw", BLOCK_IMAGE_OPT_BOOL, "The external data file must stay valid as a raw image" },
-    { "preallocation", BLOCK_IMAGE_OPT_STRING,
-      "Preallocation mode (allowed values: off, metadata, falloc, full)" },
     { "lazy_refcounts", BLOCK_IMAGE_OPT_BOOL, "Postpone refcount updates", "off" },
     { "refcount_bits", BLOCK_IMAGE_OPT_NUMBER, "Width of a reference count entry in bits", "16" },
     { NULL }

@@ -12,6 +12,8 @@
 enum { FEATURE_INCOMPAT, FEATURE_COMPAT, FEATURE_AUTOCLEAR };
 #define FEATURE_NAME_BYTES 46
 #define FEATURE_ENTRY_BYTES 48
+/* Clusters up to this size keep the room for names of files. */
+#define FEATURE_TABLE_MAX_SMALL 4096
 
 static const struct {
     uint8_t type, bit;
@@ -394,7 +396,7 @@ static void put_extensions(BlockNode *bn, HeaderWriter *w)
         store_be64(buf + 8, s->crypto_header_bytes);
         put_extension(w, QCOW2_EXT_CRYPTO_HEADER, buf, 16);
     }
-    if (s->header.version >= 3) {
+    if (s->header.version >= 3 && s->cluster_size > FEATURE_TABLE_MAX_SMALL) {
         put_feature_table(w);
     }
     if (s->bitmap_count) {

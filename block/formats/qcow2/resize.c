@@ -248,6 +248,10 @@ int coroutine_fn qcow2_truncate(BlockNode *bn, int64_t size, bool exact, Preallo
     if (!qcow2_resize_bitmaps_ok(bn, errp)) {
         return -ENOTSUP;
     }
+    if (s->data_file_raw && size > old && prealloc == PREALLOC_MODE_OFF) {
+        /* Every cluster shows the file: also what others wrote there. */
+        prealloc = PREALLOC_MODE_METADATA;
+    }
     ret = size < old ? shrink(bn, size, prealloc, errp) : grow(bn, size, exact, prealloc, errp);
     if (ret == 0 && size > old) {
         ret = hide_backing(bn, old, size, errp);

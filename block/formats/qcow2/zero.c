@@ -180,7 +180,9 @@ int coroutine_fn qcow2_zeroize(BlockNode *bn, uint64_t guest, uint64_t bytes, un
         }
     }
     if (s->header.version < 3) {
-        return -ENOTSUP;
+        /* No zero clusters; but what is not there reads as zeroes, without a backing file. */
+        return bn->backing ? -ENOTSUP :
+                             qcow2_discard_clusters(bn, guest, bytes, QCOW2_DISCARD_REQUEST, false);
     }
     while (guest < end && ret == 0) {
         uint64_t in_cluster = qcow2_in_cluster(s, guest), n = end - guest;
