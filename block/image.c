@@ -347,14 +347,6 @@ int block_image_info(BlockNode *bn, BlockImageInfo *info)
     return bn->drv->is_filter && c ? block_image_info(c->node, info) : -ENOTSUP;
 }
 
-/* Whether there is an image at the bottom, with a state of its own. */
-static bool has_image(BlockNode *bn)
-{
-    BlockChild *c = block_primary_child(bn);
-
-    return bn->drv->has_image || bn->drv->image_info || (c && has_image(c->node));
-}
-
 static SnapshotInfo *snapshot_info(const BlockSnapshot *s)
 {
     SnapshotInfo *info = g_new0(SnapshotInfo, 1);
@@ -416,7 +408,6 @@ ImageInfo *block_query_image(BlockNode *bn, bool chain, Error **errp)
     if (bn->encrypted) {
         info->has_encrypted = info->encrypted = true;
     }
-    info->has_dirty_flag = has_image(bn);
     if (block_image_info(bn, &image) >= 0) {
         if (image.cluster_size) {
             info->has_cluster_size = true;

@@ -127,17 +127,20 @@ int64_t iocmd_number(const char *text)
 void iocmd_size_text(double bytes, char *buf, size_t len)
 {
     static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+    char number[64], *point;
     int unit = -1;
 
     while (bytes >= 1024 && unit + 1 < (int)ARRAY_SIZE(units)) {
         bytes /= 1024;
         unit++;
     }
-    if (unit < 0) {
-        snprintf(buf, len, bytes == (int64_t)bytes ? "%.0f bytes" : "%f bytes", bytes);
-    } else {
-        snprintf(buf, len, bytes == (int64_t)bytes ? "%.0f %s" : "%.3f %s", bytes, units[unit]);
+    snprintf(number, sizeof(number), unit < 0 ? "%f" : "%.3f", bytes);
+    /* Digits that say nothing go. */
+    point = strchr(number, '.');
+    if (point && strspn(point + 1, "0") == strlen(point + 1)) {
+        *point = '\0';
     }
+    snprintf(buf, len, "%s %s", number, unit < 0 ? "bytes" : units[unit]);
 }
 
 /* ---- running ---- */
