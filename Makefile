@@ -39,6 +39,7 @@ check-all:
 perf: all
 	scripts/setup.sh build test
 	tests/perf/run.py --build $(BUILD)
+	tests/perf/block.py --build $(BUILD)
 
 install: all
 	ninja -C $(BUILD) install

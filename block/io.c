@@ -168,6 +168,8 @@ int coroutine_fn block_co_preadv(BlockChild *c, int64_t offset, int64_t bytes, I
     block_request_begin(&req, bn, offset - pad.head, pad.head + bytes + pad.tail, BLOCK_TRACK_READ);
     if (flags & BLOCK_REQ_COPY_ON_READ) {
         block_request_serialise(&req, block_copy_on_read_align(bn));
+    } else if (bn->serialise_reads) {
+        block_request_serialise(&req, bn->serialise_reads);
     }
     block_request_wait(&req);
     if (flags & BLOCK_REQ_COPY_ON_READ) {

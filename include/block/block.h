@@ -284,6 +284,7 @@ struct BlockNode {
     char *backing_file, *backing_format;
     bool encrypted;
     bool inactive;                      /* another process owns the image */
+    uint32_t serialise_reads;           /* reads overlap with nothing, in units of this; 0: they may */
     struct DirtyBitmap *dirty_bitmaps;
     uint64_t perm, shared_perm;         /* the sum over the parents, as last set */
     unsigned in_flight;                 /* atomics */

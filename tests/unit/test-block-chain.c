@@ -11,11 +11,13 @@
 
 #define SECTOR 512
 #define SECTORS 64
+#define CLUSTER 1024
 #define READ BLOCK_PERM_CONSISTENT_READ
 #define WRITE BLOCK_PERM_WRITE
 
 typedef struct CowState {
     bool allocated[SECTORS];
+    unsigned compressed;        /* compressed writes so far */
 } CowState;
 
 static bool cow_open(BlockNode *bn, JsonValue *options, Error **errp)
@@ -52,6 +54,22 @@ static int coroutine_fn cow_pwritev(BlockNode *bn, int64_t offset, int64_t bytes
     return block_co_pwritev(bn->file, offset, bytes, v, v_offset, 0);
 }
 
+static int coroutine_fn cow_pwritev_compressed(BlockNode *bn, int64_t offset, int64_t bytes,
+                                               IoVector *v, size_t v_offset)
+{
+    CowState *s = bn->opaque;
+
+    g_assert_true(offset % CLUSTER == 0 && bytes % CLUSTER == 0);
+    s->compressed++;
+    return cow_pwritev(bn, offset, bytes, v, v_offset, 0);
+}
+
+static int cow_info(BlockNode *bn, BlockImageInfo *info)
+{
+    info->cluster_size = CLUSTER;
+    return 0;
+}
+
 static int coroutine_fn cow_status(BlockNode *bn, bool want_zero, int64_t offset, int64_t bytes,
                                    int64_t *pnum, int64_t *map, BlockNode **file)
 {
@@ -78,6 +96,8 @@ BLOCK_DRIVER(cow_driver) = {
     .open = cow_open,
     .co_preadv = cow_preadv,
     .co_pwritev = cow_pwritev,
+    .co_pwritev_compressed = cow_pwritev_compressed,
+    .image_info = cow_info,
     .co_block_status = cow_status,
     .refresh_limits = cow_limits,
 };
@@ -180,6 +200,45 @@ static void test_status(void)
     block_node_unref(top);
     block_node_unref(mid);
     block_node_unref(base);
+}
+
+/* A read through the filter brings the content up, whole clusters at most once. */
+static void test_copy_on_read(void)
+{
+    BlockNode *base = cow("base", "null"), *top, *filter;
+
+    write_sector(base, 1, 0x11);
+    write_sector(base, 2, 0x12);
+    top = cow("top", "'base'");
+    write_sector(top, 2, 0x22);
+    filter = test_node("{'driver':'copy-on-read','node-name':'f','file':'top'}");
+    g_assert_cmphex(read_sector(filter, 1), ==, 0x11);
+    g_assert_cmphex(read_sector(filter, 2), ==, 0x22);
+    g_assert_cmphex(read_sector(filter, 3), ==, 0);
+    g_assert_true(ask(top, base, 1).status & BLOCK_STATUS_ALLOCATED);
+    g_assert_true(ask(top, base, 3).status & BLOCK_STATUS_ALLOCATED);
+    g_assert_false(ask(top, base, 4).status & BLOCK_STATUS_ALLOCATED);
+    /* From here on the base does not matter. */
+    g_assert_true(block_set_backing(top, NULL, &error_abort));
+    g_assert_cmphex(read_sector(top, 1), ==, 0x11);
+    block_node_unref(filter);
+    block_node_unref(top);
+    block_node_unref(base);
+}
+
+/* Small writes become whole compressed clusters. */
+static void test_compress(void)
+{
+    BlockNode *bn = cow("c", "null"), *filter;
+
+    write_sector(bn, 0, 0x10);
+    filter = test_node("{'driver':'compress','node-name':'f','file':'c'}");
+    write_sector(filter, 1, 0x11);
+    g_assert_cmpuint(((CowState *)bn->opaque)->compressed, ==, 1);
+    g_assert_cmphex(read_sector(bn, 0), ==, 0x10);
+    g_assert_cmphex(read_sector(bn, 1), ==, 0x11);
+    block_node_unref(filter);
+    block_node_unref(bn);
 }
 
 /* Writing to a backing file under a writer is refused; replacing a node moves its users. */
@@ -323,6 +382,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     test_block_init();
     g_test_add_func("/block/chain/status", test_status);
+    g_test_add_func("/block/chain/copy-on-read", test_copy_on_read);
+    g_test_add_func("/block/chain/compress", test_compress);
     g_test_add_func("/block/chain/replace", test_replace);
     g_test_add_func("/block/chain/inactivate", test_inactivate);
     g_test_add_func("/block/chain/names", test_names);

@@ -139,6 +139,29 @@ static int take_open_option(OpenArgs *o, int c)
     }
 }
 
+/* Put the filter between @image and its node. */
+static bool insert_copy_on_read(void)
+{
+    BlockNode *bn = blk_node(image), *filter;
+    JsonValue *options = json_object();
+    Error *err = NULL;
+    bool ok;
+
+    json_object_set_string(options, "driver", "copy-on-read");
+    json_object_set_string(options, "file", bn->node_name);
+    /* Two users for a moment; who holds the filter holds the image. */
+    block_node_ref(bn);
+    blk_remove(image);
+    filter = block_open(NULL, options, bn->open_flags, &err);
+    ok = filter && blk_insert(image, filter, &err);
+    block_node_unref(filter);
+    block_node_unref(bn);
+    if (!ok) {
+        error_report_err(err);
+    }
+    return ok;
+}
+
 static int open_image(const OpenArgs *o, const char *name)
 {
     JsonValue *options = o->options ? json_copy(o->options) : json_object();
@@ -164,6 +187,11 @@ static int open_image(const OpenArgs *o, const char *name)
     if (!image) {
         error_prepend(&err, "can't open%s%s: ", name ? " device " : "", name ? name : "");
         error_report_err(err);
+        return -EINVAL;
+    }
+    if (o->copy_on_read && !insert_copy_on_read()) {
+        blk_unref(image);
+        image = NULL;
         return -EINVAL;
     }
     blk_set_write_cache(image, !o->writethrough);
@@ -410,10 +438,14 @@ int main(int argc, char **argv)
 
     tool_init(argv);
     iocmd_add_table(own_commands);
-    if (!parse(&o, lines, argc, argv) || (optind < argc && !open_first(&o, argv[optind]))) {
+    if (!parse(&o, lines, argc, argv)) {
         return EXIT_FAILURE;
     }
+    ok = optind == argc || open_first(&o, argv[optind]);
     json_unref(o.options);
+    if (!ok) {
+        return EXIT_FAILURE;
+    }
     ok = lines->len ? run_commands(lines) : run_input();
     /* What is in flight has still to be told. */
     iocmd_aio_flush(image);
