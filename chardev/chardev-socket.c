@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include "chardev/chardev-internal.h"
 #include "chardev/telnet.h"
+#include "io/channel-tls.h"
 #include "qapi-types.h"
 #include "trace-chardev.h"
 
@@ -29,6 +30,9 @@ typedef struct SocketChardev {
     IoListener *listener;
     IoChannel *ch;              /* NULL: not connected */
     struct IoConnect *connecting;
+    TlsCreds *creds;            /* NULL: no TLS */
+    char *authz;
+    IoChannel *handshaking;     /* TLS, before it is a connection */
     Timer timer;                /* until the next attempt to connect */
     EventLoop *timer_loop;
     bool want_write;            /* under write_lock */
@@ -103,6 +107,53 @@ static void set_connected(SocketChardev *s, IoChannel *ch)
     chardev_emit(&s->parent, CHARDEV_OPENED);
 }
 
+/* A TLS channel on @ch, before its handshake. */
+static IoChannel *wrap_tls(SocketChardev *s, IoChannel *ch, Error **errp)
+{
+    const char *host = s->addr->type == SOCKET_ADDRESS_TYPE_INET ? s->addr->u.inet.host : NULL;
+
+    return s->server ? io_channel_new_tls_server(ch, s->creds, s->authz, errp) :
+                       io_channel_new_tls_client(ch, s->creds, host, errp);
+}
+
+static void on_handshake(void *opaque, Error *err);
+
+/* @ch has come, and is a connection now or after its handshake. */
+static void begin(SocketChardev *s, IoChannel *ch)
+{
+    Error *err = NULL;
+
+    if (s->creds == NULL) {
+        set_connected(s, ch);
+        return;
+    }
+    io_channel_set_blocking(ch, false, NULL);
+    s->handshaking = wrap_tls(s, ch, &err);
+    object_ref(s);
+    if (s->handshaking == NULL) {
+        on_handshake(s, err);
+        return;
+    }
+    io_channel_tls_handshake_async(s->handshaking, on_handshake, s);
+}
+
+/* The same, waiting; at start-up. */
+static bool begin_wait(SocketChardev *s, IoChannel *ch, Error **errp)
+{
+    g_autoptr(IoChannel) tls = NULL;
+
+    if (s->creds == NULL) {
+        set_connected(s, ch);
+        return true;
+    }
+    tls = wrap_tls(s, ch, errp);
+    if (tls == NULL || !io_channel_tls_handshake(tls, errp)) {
+        return false;
+    }
+    set_connected(s, tls);
+    return true;
+}
+
 static void on_accept(void *opaque, IoChannel *ch);
 static void on_connected(void *opaque, IoChannel *ch, Error *err);
 
@@ -120,13 +171,32 @@ static void connect_now(void *opaque)
     }
 }
 
+static void on_handshake(void *opaque, Error *err)
+{
+    SocketChardev *s = opaque;
+    g_autoptr(IoChannel) ch = g_steal_pointer(&s->handshaking);
+
+    if (err != NULL) {
+        trace_chardev_connect_failed(s->parent.label, error_message(err));
+        error_free(err);
+    }
+    if (s->parent.closed || s->ch != NULL) {
+        /* nobody waits for it any more */
+    } else if (err == NULL) {
+        set_connected(s, ch);
+    } else {
+        chardev_update_watch(&s->parent);       /* the next peer, or try */
+    }
+    object_unref(s);
+}
+
 static void on_connected(void *opaque, IoChannel *ch, Error *err)
 {
     SocketChardev *s = opaque;
 
     s->connecting = NULL;
     if (ch != NULL) {
-        set_connected(s, ch);
+        begin(s, ch);
         io_channel_unref(ch);
     } else {
         trace_chardev_connect_failed(s->parent.label, error_message(err));
@@ -141,7 +211,7 @@ static void on_accept(void *opaque, IoChannel *ch)
 
     /* One peer at a time; the others wait in the backlog. */
     io_listener_set_handler(s->listener, s->parent.loop, NULL, NULL);
-    set_connected(s, ch);
+    begin(s, ch);
 }
 
 static void socket_disconnect(Chardev *chr)
@@ -239,6 +309,8 @@ static void socket_watch(Chardev *chr)
         pthread_mutex_unlock(&chr->write_lock);
         io_channel_set_handlers(s->ch, chr->loop, chardev_can_receive(chr) > 0 ? on_readable : NULL,
                                 wr ? on_writable : NULL, chr);
+    } else if (s->handshaking != NULL) {
+        /* its end comes back here */
     } else if (s->listener != NULL) {
         io_listener_set_handler(s->listener, chr->loop, on_accept, s);
     } else if (s->reconnect_s > 0 && s->connecting == NULL && !timer_armed(&s->timer)) {
@@ -368,9 +440,7 @@ static bool check_options(const ChardevSocket *o, bool server, Error **errp)
         error_setg(errp, not_built, "tn3270");
     } else if (o->has_websocket && o->websocket) {
         error_setg(errp, not_built, "websocket");
-    } else if (o->tls_creds != NULL) {
-        error_setg(errp, not_built, "tls-creds");
-    } else if (o->tls_authz != NULL) {
+    } else if (o->tls_authz != NULL && o->tls_creds == NULL) {
         error_setg(errp, "'tls_authz' option requires 'tls_creds' option");
     } else if (server && o->has_reconnect) {
         error_setg(errp, "'reconnect' option is incompatible with socket in server listen mode");
@@ -409,8 +479,7 @@ static bool open_server(SocketChardev *s, bool wait, Error **errp)
         g_clear_pointer(&s->listener, io_listener_free);
         return false;
     }
-    set_connected(s, ch);
-    return true;
+    return begin_wait(s, ch, errp);
 }
 
 static bool socket_open(Chardev *chr, const ChardevBackend *backend, Error **errp)
@@ -428,6 +497,14 @@ static bool socket_open(Chardev *chr, const ChardevBackend *backend, Error **err
         return false;
     }
     s->reconnect_s = o->has_reconnect ? o->reconnect : 0;
+    if (o->tls_creds != NULL) {
+        s->creds = tls_creds_get(o->tls_creds, s->server ? Q_CRYPTO_TLS_CREDS_ENDPOINT_SERVER :
+                                                           Q_CRYPTO_TLS_CREDS_ENDPOINT_CLIENT, errp);
+        if (s->creds == NULL) {
+            return false;
+        }
+        s->authz = g_strdup(o->tls_authz);
+    }
     s->addr = qapi_clone(&qapi_type_SocketAddress, addr);
     update_filename(s);
     if (s->server) {
@@ -438,11 +515,7 @@ static bool socket_open(Chardev *chr, const ChardevBackend *backend, Error **err
         return true;
     }
     ch = io_channel_connect(s->addr, errp);
-    if (ch == NULL) {
-        return false;
-    }
-    set_connected(s, ch);
-    return true;
+    return ch != NULL && begin_wait(s, ch, errp);
 }
 
 static void socket_close(Chardev *chr)
@@ -452,6 +525,9 @@ static void socket_close(Chardev *chr)
     timer_disarm(&s->timer);
     if (s->connecting != NULL) {
         io_connect_cancel(g_steal_pointer(&s->connecting));
+    }
+    if (s->handshaking != NULL) {
+        io_channel_shutdown(s->handshaking, true, true, NULL);
     }
     socket_disconnect(chr);
     g_clear_pointer(&s->listener, io_listener_free);
@@ -475,11 +551,10 @@ static bool socket_wait_connected(Chardev *chr, Error **errp)
     } else {
         ch = io_channel_connect(s->addr, errp);
     }
-    if (ch == NULL) {
+    if (ch == NULL || !begin_wait(s, ch, errp)) {
         chardev_update_watch(chr);
         return false;
     }
-    set_connected(s, ch);
     return true;
 }
 
@@ -490,6 +565,8 @@ static void socket_finalize(Object *obj)
     close_fds(&s->in_fds, &s->n_in_fds);
     close_fds(&s->out_fds, &s->n_out_fds);
     qapi_free_SocketAddress(s->addr);
+    object_unref(s->creds);
+    g_free(s->authz);
 }
 
 static const ChardevOps socket_ops = {

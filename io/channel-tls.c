@@ -247,6 +247,11 @@ static const IoChannelOps tls_channel_ops = {
     .free = tls_free,
 };
 
+IoChannel *io_channel_tls_below(IoChannel *ch)
+{
+    return ch->ops == &tls_channel_ops ? tls_channel(ch)->below : NULL;
+}
+
 /* ---- making one ---- */
 
 static IoChannel *new_channel(IoChannel *below, TlsCreds *creds, const char *hostname, const char *authz,

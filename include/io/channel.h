@@ -88,7 +88,7 @@ SocketAddress *socket_address_parse(const char *text, Error **errp);
 char *socket_address_format(const SocketAddress *addr);
 SocketAddress *socket_address_local(int fd, Error **errp);
 SocketAddress *socket_address_remote(int fd, Error **errp);
-/* The descriptor of a socket channel, for socket options; -1 for other kinds. Borrowed. */
+/* The descriptor of a socket channel (also one below TLS), for socket options; -1 for other kinds. Borrowed. */
 int io_channel_socket_fd(IoChannel *ch);
 /* Blocking connect. */
 IoChannel *io_channel_connect(const SocketAddress *addr, Error **errp);
