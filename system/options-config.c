@@ -4,6 +4,7 @@
  */
 #include "util/osdep.h"
 #include "hw/boot/fw-cfg.h"
+#include "hw/boot/smbios.h"
 #include "hw/core/device.h"
 #include "system/datadir.h"
 #include "system/options.h"
@@ -188,6 +189,11 @@ bool option_fw_cfg(const char *arg, Error **errp)
 
     option_free_params(fw_cfg_params, &p);
     return ok;
+}
+
+bool option_smbios(const char *arg, Error **errp)
+{
+    return smbios_option_add(arg, errp);
 }
 
 bool option_no_acpi(const char *arg, Error **errp)

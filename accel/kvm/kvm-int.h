@@ -52,6 +52,10 @@ bool kvm_irqfd_attach(int gsi, EventNotifier *n, EventNotifier *resample, Error 
 void kvm_irqfd_detach(int gsi, EventNotifier *n);
 void kvm_set_gsi(int gsi, int level);
 
+/* ---- stats.c ---- */
+StatsResult *kvm_query_stats_of(CpuState *cpu, const StrList *names);
+StatsSchemaList *kvm_query_stats_schemas(void);
+
 /* ---- vcpu.c ---- */
 void kvm_vcpus_init(void);
 bool kvm_cpu_init(CpuState *cpu, Error **errp);

@@ -202,6 +202,8 @@ static const AccelOps kvm_ops = {
     .irqfd_attach = kvm_irqfd_attach, .irqfd_detach = kvm_irqfd_detach,
     .set_gsi = kvm_set_gsi,
     .inject_nmi = kvm_inject_nmi,
+    .query_stats_of = kvm_query_stats_of,
+    .query_stats_schemas = kvm_query_stats_schemas,
 };
 
 static const ObjectProperty kvm_properties[] = {

@@ -6,6 +6,7 @@
 #ifndef ACCEL_ACCEL_H
 #define ACCEL_ACCEL_H
 
+#include "qapi-types.h"
 #include "system/cpus.h"
 #include "system/memory.h"
 #include "util/event-loop.h"
@@ -39,6 +40,9 @@ typedef struct AccelOps {
     bool (*cpu_put_state)(CpuState *cpu, CpuStateLevel level, Error **errp);
     /* A non-maskable interrupt; NULL: there is none. Machine lock held. */
     bool (*inject_nmi)(CpuState *cpu, Error **errp);
+    /* Counters of @cpu (NULL: of the VM), those with one of @names (NULL: all); both NULL: nothing counts. */
+    StatsResult *(*query_stats_of)(CpuState *cpu, const StrList *names);
+    StatsSchemaList *(*query_stats_schemas)(void);
     bool runs_code;             /* false: qtest, there are no vCPU threads */
     /* Interrupts, see below; each may be NULL. */
     void (*send_msi)(MsiMessage msg, uint16_t requester_id);

@@ -126,6 +126,25 @@ static bool run_set_link(Hmp *hmp, const HmpArgs *args, Error **errp)
     return qmp_set_link(&a, errp);
 }
 
+/* The pauses that migration uses, too. */
+static bool run_announce_self(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    AnnounceParameters p = { .initial = 50, .max = 550, .rounds = 5, .step = 100,
+                             .id = (char *)hmp_string(args, "id") };
+    g_auto(GStrv) names = hmp_has(args, "interfaces") ? g_strsplit(hmp_string(args, "interfaces"), ",", -1) : NULL;
+    StrList **end = &p.interfaces;
+    bool ok;
+
+    for (char **n = names; n && *n; n++) {
+        *end = g_new0(StrList, 1);
+        (*end)->value = g_strdup(*n);
+        end = &(*end)->next;
+    }
+    ok = qmp_announce_self(&p, errp);
+    qapi_free_StrList(p.interfaces);
+    return ok;
+}
+
 #define CHARDEV_ID { "id", HMP_STRING, .complete = hmp_complete_chardev }
 
 HMP_COMMANDS(net_char_commands) = {
@@ -144,6 +163,9 @@ HMP_COMMANDS(net_char_commands) = {
       HMP_ARGS({ "netdev", HMP_REST, .optional = true }), run_netdev_add },
     { "netdev_del", "id", "remove host network device",
       HMP_ARGS({ "id", HMP_STRING, .complete = hmp_complete_netdev }), run_netdev_del },
+    { "announce_self", "[interfaces] [id]", "Trigger GARP/RARP announcements",
+      HMP_ARGS({ "interfaces", HMP_STRING, .optional = true, .complete = hmp_complete_nic },
+               { "id", HMP_STRING, .optional = true }), run_announce_self },
     { "set_link", "name on|off", "change the link status of a network adapter",
       HMP_ARGS({ "name", HMP_STRING, .complete = hmp_complete_nic }, { "up", HMP_SWITCH }), run_set_link },
     HMP_END

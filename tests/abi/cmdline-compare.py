@@ -15,7 +15,7 @@ from lib import runner      # noqa: E402
 UNLISTED = {'h', 'M', 'trace', 'qtest', 'qtest-log', 's', 'preconfig', 'net'}
 # What management layers and users' scripts give; all of it must be known here.
 WANTED = '''machine accel cpu smp m object device drive blockdev netdev nic chardev serial monitor qmp
-    qmp-pretty mon kernel initrd append dtb bios global name uuid rtc boot S no-reboot no-shutdown action
+    qmp-pretty mon kernel initrd append dtb bios global name uuid smbios rtc boot S no-reboot no-shutdown action
     nodefaults no-user-config readconfig daemonize pidfile D d trace msg add-fd set runas chroot sandbox
     overcommit display nographic no-acpi no-hpet watchdog-action incoming help version h M enable-kvm net vga
     parallel audiodev fw_cfg L mem-path mem-prealloc only-migratable compat echr preconfig usb tpmdev

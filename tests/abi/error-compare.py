@@ -42,6 +42,10 @@ REFUSED = [line.strip() for line in '''
     = -boot order=z
     = -boot splash-time=x
     = -boot reboot-timeout=99999
+    = -smbios type=99
+    -smbios foo=on
+    = -smbios type=1,foo=1
+    = -smbios type=1,uuid=x
     = -rtc clock=x
     = -rtc driftfix=x
     = -rtc foo=x

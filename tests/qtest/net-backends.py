@@ -262,6 +262,22 @@ def test_filter_buffer():
         card.vm.qmp.cmd('object-del', id='b1')
 
 
+def test_announce():
+    card, wire = cabled()
+    mac = bytes.fromhex('525400aabbcc')
+    want = b'\xff' * 6 + mac + bytes.fromhex('8035' '0001' '0800' '06' '04' '0003') + mac + bytes(4) + mac + bytes(4)
+    with card:
+        card.vm.qmp.cmd('announce-self', initial=1, max=2, rounds=2, step=1)
+        for _ in range(2):
+            runner.equal(frame_of(wire), want.ljust(60, b'\0'), 'reverse ARP')
+        quiet(card, wire)
+        card.vm.qmp.cmd('announce-self', initial=1, max=2, rounds=1, step=1, interfaces=['another'])
+        quiet(card, wire)
+        runner.equal(card.vm.qmp.hmp('announce_self nic a'), '', 'announce_self')
+        runner.equal(frame_of(wire), want.ljust(60, b'\0'), 'by hand')
+        assert 'rounds' in card.vm.qmp.cmd_error('announce-self', initial=1, max=1, rounds=-1, step=1)
+
+
 def test_filter_errors():
     with qtest.Emulator('-machine', 'none', '-netdev', 'user,id=n0') as vm:
         for text, args in (("Parameter 'netdev' expects a network backend id", {'netdev': 'nosuch', 'interval': 1}),

@@ -304,5 +304,26 @@ def test_schema_is_whole():
             assert desc, name + ' takes any argument'
 
 
+def test_stats():
+    """Counters of the kernel; without an accelerator that counts there are none."""
+    with Server() as s:
+        runner.equal(s.connect().cmd('query-stats', target='vm'), [], 'without')
+    if not os.access('/dev/kvm', os.W_OK):
+        runner.skip('no /dev/kvm')
+    with qtest.Emulator('-machine', 'virt', '-smp', '2', '-nodefaults', '-S', accel='kvm') as vm:
+        schemas = {e['target']: [v['name'] for v in e['stats']] for e in vm.qmp.cmd('query-stats-schemas')}
+        if not schemas:
+            runner.skip('the kernel has no counters to read')
+        runner.equal(sorted(schemas), ['vcpu', 'vm'], 'targets')
+        got = vm.qmp.cmd('query-stats', target='vcpu')
+        paths = [c['qom-path'] for c in vm.qmp.cmd('query-cpus-fast')]
+        runner.equal([r['qom-path'] for r in got], paths, 'CPUs')
+        runner.equal([v['name'] for v in got[0]['stats']], schemas['vcpu'], 'names')
+        name = schemas['vcpu'][0]
+        one = vm.qmp.cmd('query-stats', target='vcpu', vcpus=paths[1:], providers=[{'provider': 'kvm', 'names': [name]}])
+        runner.equal([(r['qom-path'], [v['name'] for v in r['stats']]) for r in one], [(paths[1], [name])], 'one')
+        runner.equal(len(vm.qmp.cmd('query-stats', target='vm')), 1, 'VM')
+
+
 if __name__ == '__main__':
     runner.main(globals())

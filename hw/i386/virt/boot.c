@@ -9,6 +9,7 @@
 
 #include "accel/accel.h"
 #include "acpi.h"
+#include "hw/boot/smbios.h"
 #include "hw/char/serial.h"
 #include "hw/misc/pvpanic.h"
 #include "machine.h"
@@ -20,6 +21,7 @@
 #define MULTIBOOT_LOADER_MAGIC 0x2badb002
 #define ACPI_TABLES_OFFSET 64   /* of the tables behind the RSDP */
 #define ACPI_FILE_ALIGN 4096
+#define SMBIOS_TABLES_OFFSET 32 /* of the structures behind the entry point */
 
 /* ---- ACPI ---- */
 
@@ -93,6 +95,48 @@ static void build_acpi_files(void *opaque)
     fw_cfg_set_lazy_file(v->fw_cfg, "etc/table-loader", script->data, script->len);
 }
 
+/* ---- SMBIOS ---- */
+
+static bool build_smbios(VirtMachine *v, Error **errp)
+{
+    const SmbiosRange ram[] = { { 0, v->low_size }, { VIRT_HIGH_RAM_BASE, v->high_size } };
+
+    v->smbios = smbios_build(&v->machine, ram, v->high_size ? 2 : 1, errp);
+    if (!v->smbios) {
+        return false;
+    }
+    if (v->smbios->len > VIRT_SMBIOS_END - VIRT_SMBIOS_BASE - SMBIOS_TABLES_OFFSET) {
+        error_setg(errp, "the SMBIOS tables take %u bytes; there is room for %u", v->smbios->len,
+                   (unsigned)(VIRT_SMBIOS_END - VIRT_SMBIOS_BASE - SMBIOS_TABLES_OFFSET));
+        return false;
+    }
+    return true;
+}
+
+static bool write_smbios(const VirtMachine *v, Error **errp)
+{
+    uint64_t tables = VIRT_SMBIOS_BASE + SMBIOS_TABLES_OFFSET;
+    uint8_t entry[SMBIOS_ENTRY_SIZE];
+
+    smbios_entry_build(tables, v->smbios->len, entry);
+    if (!guest_ram_write(&address_space_memory, VIRT_SMBIOS_BASE, entry, sizeof(entry)) ||
+        !guest_ram_write(&address_space_memory, tables, v->smbios->data, v->smbios->len)) {
+        error_setg(errp, "no RAM for the SMBIOS tables at 0x%" PRIx64, VIRT_SMBIOS_BASE);
+        return false;
+    }
+    return true;
+}
+
+/* Firmware puts the structures where it likes and corrects the entry point. */
+static bool add_smbios_items(VirtMachine *v, Error **errp)
+{
+    uint8_t entry[SMBIOS_ENTRY_SIZE];
+
+    smbios_entry_build(0, v->smbios->len, entry);
+    return fw_cfg_add_file(v->fw_cfg, "etc/smbios/smbios-anchor", entry, sizeof(entry), errp) &&
+           fw_cfg_add_file(v->fw_cfg, "etc/smbios/smbios-tables", v->smbios->data, v->smbios->len, errp);
+}
+
 /* ---- fw_cfg ---- */
 
 static void add_kernel_items(VirtMachine *v)
@@ -130,7 +174,7 @@ static bool add_items(VirtMachine *v, Error **errp)
     fw_cfg_set_u16(f, FW_CFG_BOOT_MENU, 0);
     store_le64(reserved_end, v->mmio64_base);
     if (!fw_cfg_add_file(f, "etc/e820", e820->data, e820->len, errp) ||
-        !fw_cfg_add_file(f, "etc/reserved-memory-end", reserved_end, 8, errp)) {
+        !fw_cfg_add_file(f, "etc/reserved-memory-end", reserved_end, 8, errp) || !add_smbios_items(v, errp)) {
         return false;
     }
     if (m->acpi) {
@@ -171,7 +215,7 @@ static bool write_memory(VirtMachine *v, bool fresh, Error **errp)
         error_setg(errp, "no RAM for the ACPI tables at 0x%" PRIx64, VIRT_ACPI_BASE);
         return false;
     }
-    return boot_plan_apply(v->boot, &address_space_memory, fresh, errp);
+    return write_smbios(v, errp) && boot_plan_apply(v->boot, &address_space_memory, fresh, errp);
 }
 
 static bool prepare_kernel(VirtMachine *v, Error **errp)
@@ -199,6 +243,9 @@ static bool prepare_kernel(VirtMachine *v, Error **errp)
 bool virt_boot_prepare(VirtMachine *v, Error **errp)
 {
     const MachineState *m = &v->machine;
+    if (!build_smbios(v, errp)) {
+        return false;
+    }
     if (m->kernel) {
         if (!prepare_kernel(v, errp)) {
             return false;
@@ -260,5 +307,8 @@ void virt_boot_cleanup(VirtMachine *v)
     boot_plan_free(v->boot);
     if (v->acpi) {
         g_byte_array_unref(v->acpi);
+    }
+    if (v->smbios) {
+        g_byte_array_unref(v->smbios);
     }
 }

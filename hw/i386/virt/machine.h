@@ -29,6 +29,7 @@ typedef struct VirtMachine {
     /* Direct boot. */
     BootPlan *boot;             /* NULL: no kernel given */
     GByteArray *acpi;           /* placed tables, RSDP first; NULL: none */
+    GByteArray *smbios;         /* structures, without the entry point */
     bool boot_applied;          /* guest memory is as the plan says already */
     /* Settings (names.c): OnOffAuto, and bool for what can only be off. */
     int acpi_choice;
