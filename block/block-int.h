@@ -127,6 +127,7 @@ struct BlockBackend {
     void *dev_opaque;
     bool drive;                 /* made by -drive */
     bool drive_claimed;
+    unsigned pflash;            /* its number as flash, from 1; 0: not for a flash */
     bool write_cache;
     bool removable;
     bool fixed_size;            /* writes beyond the end fail, also with the right to resize */

@@ -53,8 +53,8 @@ static JsonValue *parse_flat(const char *text, Error **errp)
     return o;
 }
 
-typedef enum DriveIf { DRIVE_IF_NONE, DRIVE_IF_VIRTIO, DRIVE_IF_COUNT } DriveIf;
-static const char *const drive_if_names[DRIVE_IF_COUNT] = { "none", "virtio" };
+typedef enum DriveIf { DRIVE_IF_NONE, DRIVE_IF_VIRTIO, DRIVE_IF_PFLASH, DRIVE_IF_COUNT } DriveIf;
+static const char *const drive_if_names[DRIVE_IF_COUNT] = { "none", "virtio", "pflash" };
 
 /* What -drive says beyond the options of the node. */
 typedef struct DriveSpec {
@@ -231,6 +231,31 @@ static void move_aio(JsonValue *o)
     }
 }
 
+/* "unit" is another name of "index": every drive has bus 0. */
+static bool take_unit(JsonValue *o, DriveSpec *d, Error **errp)
+{
+    uint64_t unit = 0, bus = 0;
+    bool has_unit = false, has_bus = false;
+
+    if (!block_option_take_size(o, "unit", &unit, &has_unit, errp) ||
+        !block_option_take_size(o, "bus", &bus, &has_bus, errp)) {
+        return false;
+    }
+    if (bus) {
+        error_setg(errp, "-drive bus=%" PRIu64 ": there is only bus 0", bus);
+        return false;
+    }
+    if ((has_unit || has_bus) && d->has_index) {
+        error_setg(errp, "index cannot be used with bus and unit");
+        return false;
+    }
+    if (has_unit) {
+        d->has_index = true;
+        d->index = unit;
+    }
+    return true;
+}
+
 static bool take_drive_spec(JsonValue *o, DriveSpec *d, Error **errp)
 {
     d->on_read = BLOCKDEV_ON_ERROR_REPORT;
@@ -252,6 +277,7 @@ static bool take_drive_spec(JsonValue *o, DriveSpec *d, Error **errp)
     return block_option_take_string(o, "file", &d->file, errp) &&
            block_option_take_string(o, "serial", &d->serial, errp) &&
            block_option_take_size(o, "index", &d->index, &d->has_index, errp) &&
+           take_unit(o, d, errp) &&
            take_interface(o, d, errp) &&
            take_media(o, errp) &&
            take_cache_mode(o, d, errp) &&
@@ -292,13 +318,68 @@ static bool is_empty_drive(const JsonValue *o, const DriveSpec *d)
     return (!d->file || !*d->file) && json_object_len(o) == known;
 }
 
+/* ---- flash ---- */
+
+static BlockBackend *find_pflash(unsigned unit)
+{
+    for (BlockBackend *blk = blk_next(NULL); blk; blk = blk_next(blk)) {
+        if (blk->pflash == unit + 1) {
+            return blk;
+        }
+    }
+    return NULL;
+}
+
+const char *drive_find_pflash(unsigned unit)
+{
+    BlockBackend *blk = find_pflash(unit);
+
+    return blk ? blk->name : NULL;
+}
+
+bool drive_check_pflash(Error **errp)
+{
+    for (BlockBackend *blk = blk_next(NULL); blk; blk = blk_next(blk)) {
+        if (blk->pflash && !blk->dev) {
+            error_setg(errp, "machine type does not support if=pflash,bus=0,unit=%u",
+                       blk->pflash - 1);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The number given, or the first free one. */
+static bool number_pflash(BlockBackend *blk, const DriveSpec *d, Error **errp)
+{
+    unsigned unit = 0;
+
+    if (d->has_index) {
+        if (d->index > UINT16_MAX || find_pflash(d->index)) {
+            error_setg(errp, "drive with bus=0, unit=%" PRIu64 " (index=%" PRIu64 ") exists",
+                       d->index, d->index);
+            return false;
+        }
+        unit = d->index;
+    } else {
+        while (find_pflash(unit)) {
+            unit++;
+        }
+    }
+    blk->pflash = unit + 1;
+    return true;
+}
+
+/* ---- -drive ---- */
+
 static bool create_drive(DriveSpec *d, JsonValue *options, Error **errp)
 {
     BlockBackend *blk = blk_new(event_loop_main(), 0, BLOCK_PERM_ALL);
     BlockNode *bn = NULL;
 
     blk->drive = true;
-    if (!blk_set_name(blk, d->id, errp)) {
+    if (!blk_set_name(blk, d->id, errp) ||
+        (d->iface == DRIVE_IF_PFLASH && !number_pflash(blk, d, errp))) {
         goto undo;
     }
     if (!is_empty_drive(options, d)) {

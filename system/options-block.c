@@ -92,8 +92,21 @@ bool option_drive(const char *arg, Error **errp)
     return true;
 }
 
+/* -pflash FILE: commas in it are not separators. */
+bool option_pflash(const char *arg, Error **errp)
+{
+    g_auto(GStrv) parts = g_strsplit(arg, ",", -1);
+    g_autofree char *file = g_strjoinv(",,", parts);
+    g_autofree char *text = g_strdup_printf("if=pflash,file=%s", file);
+
+    return option_drive(text, errp);
+}
+
 bool options_create_drives(Error **errp)
 {
+    if (!drive_check_pflash(errp)) {
+        return false;
+    }
     for (guint i = 0; drive_texts && i < drive_texts->len; i++) {
         if (!device_add(json_array_at(drive_devices, i), errp)) {
             error_prepend(errp, "-drive %s: ", (char *)drive_texts->pdata[i]);

@@ -94,7 +94,7 @@ bool options_check_set(Error **errp);
 bool options_create_defaults(Error **errp);
 
 /* options-block.c */
-OptionHandler option_blockdev, option_drive;
+OptionHandler option_blockdev, option_drive, option_pflash;
 /* Images follow the run state from here on. */
 bool storage_setup(Error **errp);
 /* The disks of -drive if=virtio. */

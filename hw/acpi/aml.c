@@ -432,7 +432,7 @@ void aml_res_interrupt(Aml *a, uint32_t gsi, bool edge, bool shared)
 }
 
 static void put_window(Aml *a, uint8_t tag, unsigned width, uint8_t type, uint8_t flags,
-                       uint64_t base, uint64_t len)
+                       uint64_t base, uint64_t len, uint64_t translation)
 {
     g_assert(len);
     put8(a, tag);
@@ -443,26 +443,31 @@ static void put_window(Aml *a, uint8_t tag, unsigned width, uint8_t type, uint8_
     put_le(a, 0, width);                /* granularity */
     put_le(a, base, width);
     put_le(a, base + len - 1, width);
-    put_le(a, 0, width);                /* translation */
+    put_le(a, translation, width);
     put_le(a, len, width);
 }
 
 void aml_res_window_bus(Aml *a, uint16_t base, uint16_t len)
 {
-    put_window(a, RES_WORD_SPACE, 2, SPACE_BUS, 0, base, len);
+    put_window(a, RES_WORD_SPACE, 2, SPACE_BUS, 0, base, len, 0);
 }
 
 void aml_res_window_io(Aml *a, uint16_t base, uint16_t len)
 {
-    put_window(a, RES_WORD_SPACE, 2, SPACE_IO, 3, base, len);
+    put_window(a, RES_WORD_SPACE, 2, SPACE_IO, 3, base, len, 0);
+}
+
+void aml_res_window_io_at(Aml *a, uint32_t base, uint32_t len, uint32_t translation)
+{
+    put_window(a, RES_DWORD_SPACE, 4, SPACE_IO, 3, base, len, translation);
 }
 
 void aml_res_window_memory32(Aml *a, uint32_t base, uint32_t len)
 {
-    put_window(a, RES_DWORD_SPACE, 4, SPACE_MEMORY, 1, base, len);
+    put_window(a, RES_DWORD_SPACE, 4, SPACE_MEMORY, 1, base, len, 0);
 }
 
 void aml_res_window_memory64(Aml *a, uint64_t base, uint64_t len, bool prefetchable)
 {
-    put_window(a, RES_QWORD_SPACE, 8, SPACE_MEMORY, prefetchable ? 7 : 1, base, len);
+    put_window(a, RES_QWORD_SPACE, 8, SPACE_MEMORY, prefetchable ? 7 : 1, base, len, 0);
 }

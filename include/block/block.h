@@ -486,5 +486,9 @@ bool blockdev_option_add(const char *text, Error **errp);
 bool drive_option_add(const char *text, JsonValue **device, Error **errp);
 /* Its name and image go; a device that has it finds no medium any more. */
 bool drive_del(const char *id, Error **errp);
+/* The id of the flash drive with that number (-drive if=pflash), or NULL. */
+const char *drive_find_pflash(unsigned unit);
+/* Every flash drive has a flash that uses it; an error names one that has none. */
+bool drive_check_pflash(Error **errp);
 
 #endif

@@ -7,6 +7,8 @@
 #include "util/osdep.h"
 
 #include "accel/accel.h"
+#include "acpi.h"
+#include "hw/acpi/fw-cfg.h"
 #include "machine.h"
 #include "system/cpus.h"
 #include "system/runstate.h"
@@ -44,6 +46,34 @@ static bool add_kernel_items(ArmVirtMachine *v, Error **errp)
         fw_cfg_set_string(f, FW_CFG_CMDLINE_DATA, m->append);
     }
     return true;
+}
+
+/* For firmware, which asks when it has placed the devices. */
+static void build_acpi_files(void *opaque)
+{
+    ArmVirtMachine *v = opaque;
+    const MachineState *m = &v->machine;
+    const ArmGicConfig *gic = &v->gic->cfg;
+    g_autofree uint64_t *mpidr = g_new0(uint64_t, m->smp.cpus);
+    ArmVirtAcpiConfig c = {
+        .oem_id = v->oem_id, .oem_table_id = v->oem_table_id,
+        .cpus = m->smp.cpus, .mpidr = mpidr, .topology = m->smp,
+        .pmu = ARM_CPU(cpu_first())->has_pmu, .gic_version = v->gic_version, .its = gic->its != 0,
+        .ecam = v->ecam, .high_mmio = v->layout.high_mmio,
+    };
+    g_autoptr(AcpiTables) t = NULL;
+
+    if (v->gic_version == 3) {
+        c.redist[0] = (ArmVirtRange){ gic->redist[0].base, ARM_VIRT_GIC_REDIST_SIZE };
+        c.redist[1] = (ArmVirtRange){
+            gic->redist[1].base, gic->redist[1].cpus ? ARM_VIRT_HIGH_REDIST_SIZE : 0,
+        };
+    }
+    CPU_FOREACH(cpu) {
+        mpidr[cpu->index] = ARM_CPU(cpu)->mp_affinity;
+    }
+    t = arm_virt_acpi_build(&c);
+    acpi_fw_cfg_set(v->fw_cfg, t);
 }
 
 static bool dump_tree(const ArmVirtMachine *v, const void *tree, size_t size, Error **errp)
@@ -99,6 +129,9 @@ static bool add_items(ArmVirtMachine *v, Error **errp)
     fw_cfg_set_u64(f, FW_CFG_RAM_SIZE, m->ram_size);
     fw_cfg_set_u16(f, FW_CFG_NOGRAPHIC, 0);
     fw_cfg_set_u16(f, FW_CFG_BOOT_MENU, 0);
+    if (v->has_firmware && v->acpi != ON_OFF_AUTO_OFF) {
+        acpi_fw_cfg_add(f, build_acpi_files, v);
+    }
     return !v->has_firmware || !m->kernel || add_kernel_items(v, errp);
 }
 

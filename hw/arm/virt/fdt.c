@@ -310,6 +310,16 @@ static void add_primecells(Tree *t, const ArmVirtMachine *v)
     end(t);
 }
 
+static void add_flash(Tree *t)
+{
+    begin_printf(t, "flash@%x", ARM_VIRT_FLASH_BASE);
+    string(t, "compatible", "cfi-flash");
+    WIDE(t, "reg", ARM_VIRT_FLASH_BASE, ARM_VIRT_FLASH_SIZE,
+         ARM_VIRT_FLASH_BASE + ARM_VIRT_FLASH_SIZE, ARM_VIRT_FLASH_SIZE);
+    CELLS(t, "bank-width", ARM_VIRT_FLASH_WIDTH);
+    end(t);
+}
+
 static void add_fw_cfg(Tree *t)
 {
     begin_printf(t, "fw-cfg@%x", ARM_VIRT_FW_CFG);
@@ -435,6 +445,7 @@ static void add_all(Tree *t, const ArmVirtMachine *v)
     add_cpus(t, v);
     add_timer(t, v);
     add_gic(t, v);
+    add_flash(t);
     add_fw_cfg(t);
     add_primecells(t, v);
     add_pci(t, v);

@@ -6,6 +6,7 @@
 #include "hw/acpi/ged.h"
 #include "hw/acpi/tables.h"
 #include "hw/arm/virt.h"
+#include "hw/block/pflash.h"
 #include "hw/boot/fw-cfg.h"
 #include "hw/boot/plan.h"
 #include "hw/intc/arm-gic.h"
@@ -18,11 +19,12 @@ typedef struct ArmVirtMachine {
     int acpi;                   /* OnOffAuto */
     bool highmem, its, ras, secure, virtualization, mte, dtb_randomness;
     char *gic_version_option, *iommu, *dumpdtb, *dt_compatible, *oem_id, *oem_table_id;
+    char *flash_node[ARM_VIRT_FLASH_BANKS];
     /* Memory. */
     ArmVirtLayout layout;       /* ranges that are switched off have size 0 */
     ArmVirtRange ecam;
     Memmap *memmap;
-    MemoryRegion firmware;
+    Pflash *flash[ARM_VIRT_FLASH_BANKS];
     bool has_firmware;
     /* Devices that are always there. */
     unsigned gic_version;

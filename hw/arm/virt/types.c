@@ -91,6 +91,10 @@ bool arm_virt_check_options(ArmVirtMachine *v, Error **errp)
 }
 
 static const ObjectProperty arm_virt_properties[] = {
+    PROP_STRING("pflash0", ArmVirtMachine, flash_node[0],
+                "Node name or ID of a block device to use as a backend"),
+    PROP_STRING("pflash1", ArmVirtMachine, flash_node[1],
+                "Node name or ID of a block device to use as a backend"),
     PROP_ON_OFF_AUTO("acpi", ArmVirtMachine, acpi, ON_OFF_AUTO_AUTO, "Enable ACPI"),
     PROP_BOOL("highmem", ArmVirtMachine, highmem, true,
               "Set on/off to enable/disable using physical address space above 32 bits"),

@@ -12,6 +12,7 @@
 #include "hw/virtio/virtio-mmio.h"
 #include "machine.h"
 #include "system/cpus.h"
+#include "system/datadir.h"
 #include "system/runstate.h"
 #include "system/serial.h"
 #include "target/arm/cpu.h"
@@ -169,6 +170,49 @@ static bool create_rtc(ArmVirtMachine *v, Error **errp)
     return true;
 }
 
+/* ---- flash and firmware ---- */
+
+static bool load_firmware(ArmVirtMachine *v, Error **errp)
+{
+    const char *name = v->machine.firmware;
+    g_autofree char *path = datadir_find(name);
+
+    if (pflash_image(v->flash[0])) {
+        error_setg(errp, "The contents of the first flash device may be specified with -bios or"
+                   " with -drive if=pflash... but you cannot use both options at once");
+        return false;
+    }
+    if (!path) {
+        error_setg(errp, "Could not find ROM image '%s'", name);
+        return false;
+    }
+    return pflash_load(v->flash[0], path, errp);
+}
+
+static bool create_flash(ArmVirtMachine *v, Error **errp)
+{
+    static const PflashConfig cfg = {
+        .size = ARM_VIRT_FLASH_SIZE, .sector = ARM_VIRT_FLASH_SECTOR,
+        .width = ARM_VIRT_FLASH_WIDTH, .chip_width = 2,
+    };
+
+    for (unsigned i = 0; i < ARM_VIRT_FLASH_BANKS; i++) {
+        g_autofree char *name = g_strdup_printf("virt.flash%u", i);
+
+        v->flash[i] = pflash_create(OBJECT(v), name, &cfg, v->flash_node[i], i, errp);
+        if (!v->flash[i]) {
+            return false;
+        }
+        memory_region_add(system_memory(), ARM_VIRT_FLASH_BASE + i * ARM_VIRT_FLASH_SIZE,
+                          pflash_region(v->flash[i]));
+    }
+    if (v->machine.firmware && !load_firmware(v, errp)) {
+        return false;
+    }
+    v->has_firmware = v->machine.firmware || pflash_image(v->flash[0]);
+    return true;
+}
+
 /* ---- the power button ---- */
 
 static void press_button(void *opaque)
@@ -252,7 +296,7 @@ bool arm_virt_init(MachineState *m, Error **errp)
     }
     memory_transaction_begin();
     memory_region_add(system_memory(), ARM_VIRT_RAM, m->ram);
-    ok = create_gic(v, errp) && create_uart(v, errp) && create_rtc(v, errp) &&
+    ok = create_flash(v, errp) && create_gic(v, errp) && create_uart(v, errp) && create_rtc(v, errp) &&
          create_virtio(v, errp) && create_pci(v, errp);
     if (ok) {
         v->fw_cfg = fw_cfg_create_in_memory(OBJECT(v), ARM_VIRT_FW_CFG, errp);

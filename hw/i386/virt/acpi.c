@@ -7,108 +7,18 @@
 
 #include "acpi.h"
 #include "hw/acpi/ged.h"
+#include "hw/acpi/pci.h"
 #include "hw/i386/virt.h"
 
-/* INTA-INTD of every slot, rotated over the four lines; sources are GSIs themselves. */
-static void build_prt(Aml *a)
+static AcpiPciHost pci_host(const VirtAcpiConfig *c)
 {
-    aml_name(a, "_PRT");
-    aml_begin_package(a, 32 * VIRT_INTX_LINES);
-    for (unsigned slot = 0; slot < 32; slot++) {
-        for (unsigned pin = 0; pin < VIRT_INTX_LINES; pin++) {
-            aml_begin_package(a, 4);
-            aml_int(a, slot << 16 | 0xffff);
-            aml_int(a, pin);
-            aml_int(a, 0);
-            aml_int(a, VIRT_GSI_INTX + (slot + pin) % VIRT_INTX_LINES);
-            aml_end(a);
-        }
-    }
-    aml_end(a);
-}
-
-/*
- * _OSC (PCI Firmware 3.2, section 4.5): the OS may have native hot-plug, PME,
- * AER and the capability structure; SHPC (bit 1) does not exist here.
- */
-static void build_osc(Aml *a)
-{
-    enum { GRANT = 0x1d, STATUS_REVISION = 0x08, STATUS_MASKED = 0x10, STATUS_UUID = 0x04 };
-
-    aml_begin_method(a, "_OSC", 4, false);
-    aml_op(a, AML_CREATE_DWORD_FIELD);
-    aml_arg(a, 3);
-    aml_int(a, 0);
-    aml_path(a, "CDW1");
-    aml_begin_if(a);
-    aml_op(a, AML_LEQUAL);
-    aml_arg(a, 0);
-    aml_uuid(a, "33db4d5b-1ff7-401c-9657-7441c03dd766");
-    aml_op(a, AML_CREATE_DWORD_FIELD);
-    aml_arg(a, 3);
-    aml_int(a, 8);
-    aml_path(a, "CDW3");
-    aml_op(a, AML_AND);
-    aml_path(a, "CDW3");
-    aml_int(a, GRANT);
-    aml_local(a, 0);
-    aml_begin_if(a);
-    aml_op(a, AML_LNOT);
-    aml_op(a, AML_LEQUAL);
-    aml_arg(a, 1);
-    aml_int(a, 1);
-    aml_op(a, AML_OR);
-    aml_path(a, "CDW1");
-    aml_int(a, STATUS_REVISION);
-    aml_path(a, "CDW1");
-    aml_end(a);
-    aml_begin_if(a);
-    aml_op(a, AML_LNOT);
-    aml_op(a, AML_LEQUAL);
-    aml_path(a, "CDW3");
-    aml_local(a, 0);
-    aml_op(a, AML_OR);
-    aml_path(a, "CDW1");
-    aml_int(a, STATUS_MASKED);
-    aml_path(a, "CDW1");
-    aml_end(a);
-    aml_op(a, AML_STORE);
-    aml_local(a, 0);
-    aml_path(a, "CDW3");
-    aml_end(a);
-    aml_begin_else(a);
-    aml_op(a, AML_OR);
-    aml_path(a, "CDW1");
-    aml_int(a, STATUS_UUID);
-    aml_path(a, "CDW1");
-    aml_end(a);
-    aml_op(a, AML_RETURN);
-    aml_arg(a, 3);
-    aml_end(a);
-}
-
-static void build_host_bridge(Aml *a, const VirtAcpiConfig *c)
-{
-    aml_begin_device(a, "PCI0");
-    aml_name_eisa_id(a, "_HID", "PNP0A08");
-    aml_name_eisa_id(a, "_CID", "PNP0A03");
-    aml_name_int(a, "_SEG", 0);
-    aml_name_int(a, "_BBN", 0);
-    aml_name_int(a, "_UID", 0);
-    aml_name(a, "_CRS");
-    aml_begin_resources(a);
-    aml_res_window_bus(a, 0, c->ecam_size / MIB);
-    aml_res_io(a, 0xcf8, 8);
-    aml_res_window_io(a, VIRT_PCI_IO1_BASE, VIRT_PCI_IO1_SIZE);
-    aml_res_window_io(a, VIRT_PCI_IO2_BASE, VIRT_PCI_IO2_SIZE);
-    aml_res_window_memory32(a, c->mmio32_base, c->mmio32_end - c->mmio32_base);
-    if (c->mmio64_size) {
-        aml_res_window_memory64(a, c->mmio64_base, c->mmio64_size, true);
-    }
-    aml_end(a);
-    build_prt(a);
-    build_osc(a);
-    aml_end(a);
+    return (AcpiPciHost){
+        .buses = c->ecam_size / MIB, .config_ports = true,
+        .io = { { VIRT_PCI_IO1_BASE, VIRT_PCI_IO1_SIZE }, { VIRT_PCI_IO2_BASE, VIRT_PCI_IO2_SIZE } },
+        .mmio32_base = c->mmio32_base, .mmio32_size = c->mmio32_end - c->mmio32_base,
+        .mmio64_base = c->mmio64_base, .mmio64_size = c->mmio64_size, .mmio64_prefetchable = true,
+        .intx_gsi = VIRT_GSI_INTX,
+    };
 }
 
 /* What no driver claims but no one else may use: the configuration window. */
@@ -181,10 +91,11 @@ static void build_pvpanic(Aml *a, uint16_t port)
 static void build_dsdt(AcpiTables *t, const VirtAcpiConfig *c)
 {
     Aml aml, *a = &aml;
+    AcpiPciHost host = pci_host(c);
     acpi_table_begin(t, "DSDT", 2);
     aml_init(a, t->blob);
     aml_begin_scope(a, "\\_SB");
-    build_host_bridge(a, c);
+    acpi_build_pci_host(a, &host);
     build_motherboard(a, c);
     for (unsigned i = 0; i < VIRT_MAX_SERIAL; i++) {
         if (c->serial[i].port) {

@@ -9,6 +9,7 @@
 
 #include "accel/accel.h"
 #include "acpi.h"
+#include "hw/acpi/fw-cfg.h"
 #include "hw/boot/smbios.h"
 #include "hw/char/serial.h"
 #include "hw/misc/pvpanic.h"
@@ -20,7 +21,6 @@
 
 #define MULTIBOOT_LOADER_MAGIC 0x2badb002
 #define ACPI_TABLES_OFFSET 64   /* of the tables behind the RSDP */
-#define ACPI_FILE_ALIGN 4096
 #define SMBIOS_TABLES_OFFSET 32 /* of the structures behind the entry point */
 
 /* ---- ACPI ---- */
@@ -84,15 +84,8 @@ static bool place_acpi(VirtMachine *v, Error **errp)
 static void build_acpi_files(void *opaque)
 {
     VirtMachine *v = opaque;
-    uint8_t rsdp[ACPI_RSDP_SIZE];
     g_autoptr(AcpiTables) t = build_acpi(v);
-    g_autoptr(GByteArray) script = acpi_tables_loader_script(t);
-    acpi_rsdp_build_unlinked(t, rsdp);
-    /* The size told in the directory leaves room for a later build. */
-    acpi_put_zeros(t, ROUND_UP(t->blob->len, ACPI_FILE_ALIGN) - t->blob->len);
-    fw_cfg_set_lazy_file(v->fw_cfg, ACPI_LOADER_RSDP_FILE, rsdp, sizeof(rsdp));
-    fw_cfg_set_lazy_file(v->fw_cfg, ACPI_LOADER_TABLES_FILE, t->blob->data, t->blob->len);
-    fw_cfg_set_lazy_file(v->fw_cfg, "etc/table-loader", script->data, script->len);
+    acpi_fw_cfg_set(v->fw_cfg, t);
 }
 
 /* ---- SMBIOS ---- */
@@ -178,10 +171,7 @@ static bool add_items(VirtMachine *v, Error **errp)
         return false;
     }
     if (m->acpi) {
-        fw_cfg_set_builder(f, build_acpi_files, v);
-        fw_cfg_add_lazy_file(f, ACPI_LOADER_RSDP_FILE);
-        fw_cfg_add_lazy_file(f, ACPI_LOADER_TABLES_FILE);
-        fw_cfg_add_lazy_file(f, "etc/table-loader");
+        acpi_fw_cfg_add(f, build_acpi_files, v);
     }
     if (v->boot) {
         add_kernel_items(v);

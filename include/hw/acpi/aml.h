@@ -128,6 +128,8 @@ void aml_res_interrupt(Aml *a, uint32_t gsi, bool edge, bool shared);
 /* Windows that a bridge passes on: [base, base + len). */
 void aml_res_window_bus(Aml *a, uint16_t base, uint16_t len);
 void aml_res_window_io(Aml *a, uint16_t base, uint16_t len);
+/* Ports that are memory to the processor, port 0 at @translation. */
+void aml_res_window_io_at(Aml *a, uint32_t base, uint32_t len, uint32_t translation);
 void aml_res_window_memory32(Aml *a, uint32_t base, uint32_t len);
 void aml_res_window_memory64(Aml *a, uint64_t base, uint64_t len, bool prefetchable);
 

@@ -11,6 +11,9 @@
 /* Below RAM. */
 #define ARM_VIRT_FLASH_BASE 0x00000000u
 #define ARM_VIRT_FLASH_SIZE (64 * MIB)              /* of each bank; the second follows the first */
+#define ARM_VIRT_FLASH_BANKS 2
+#define ARM_VIRT_FLASH_SECTOR (256 * KIB)
+#define ARM_VIRT_FLASH_WIDTH 4                     /* bytes: two chips of 16 bits */
 #define ARM_VIRT_GIC_DIST 0x08000000u
 #define ARM_VIRT_GIC_CPU 0x08010000u                /* GICv2 */
 #define ARM_VIRT_GIC_V2M 0x08020000u                /* GICv2 */
