@@ -34,14 +34,18 @@ def in_emulated_host():
     return 'NEMU_EMULATED_HOST' in os.environ
 
 
-def run_in_emulated_host(argv, timeout=600):
-    """Replaces this process by the command, run where stock guests run at real KVM's mercy."""
-    runner.require(shutil.which('qemu-system-x86_64', path='/usr/bin:/usr/local/bin'),
-                   'no QEMU for the emulated host (Debian package qemu-system-x86)')
-    os.execv(EMULATED_HOST, [EMULATED_HOST, '-t', str(timeout), '-s', SOURCE + ':ro',
-                             '-s', os.path.realpath(qtest.build_dir()) + ':ro', '--',
-                             'env', 'NEMU_EMULATED_HOST=1',
-                             'NEMU_BUILD_DIR=' + os.path.realpath(qtest.build_dir()),
+def run_in_emulated_host(argv, timeout=600, arch='x86_64', build=None, options=()):
+    """Replaces this process by the command, run where stock guests run at real KVM's mercy.
+
+    The programs of that architecture are in @build. @options: more of emulated-host.sh's.
+    """
+    build = os.path.realpath(build or qtest.build_dir())
+    package = {'x86_64': 'qemu-system-x86', 'aarch64': 'qemu-system-arm'}[arch]
+    runner.require(shutil.which('qemu-system-' + arch, path='/usr/bin:/usr/local/bin'),
+                   'no QEMU for the emulated host (Debian package %s)' % package)
+    os.environ['L1_ARCH'] = arch
+    os.execv(EMULATED_HOST, [EMULATED_HOST, '-t', str(timeout), '-s', SOURCE + ':ro', '-s', build + ':ro',
+                             *options, '--', 'env', 'NEMU_EMULATED_HOST=1', 'NEMU_BUILD_DIR=' + build,
                              'NEMU_TESTS_REQUIRE=' + os.environ.get('NEMU_TESTS_REQUIRE', ''),
                              'PYTHONDONTWRITEBYTECODE=1', *argv])
 
