@@ -63,6 +63,7 @@ def test_device_tree():
         line = socket.socket(socket.AF_UNIX)
         line.connect('/tmp/port')
         line.settimeout(240)
+        runner.equal([c['kernel'] for c in g.qmp.cmd('query-gic-capabilities')][1], True, 'GICv3 in KVM')
         check_userspace(g, 4)
         step(g, 'messages')
         runner.equal(step(g, 'disk'), disk_sum, 'what the guest read')

@@ -104,10 +104,12 @@ step_load() {           # disk and CPU work until the host has seen enough
 step_variable() {       # a variable of the firmware: it may be there, and is afterwards
     mount -t efivarfs efivarfs /sys/firmware/efi/efivars || { ok variable failed no efivarfs; return; }
     var=/sys/firmware/efi/efivars/NemuTest-8be4df61-93ca-11d2-aa0d-00e098032b8c
-    old=$(dd if=$var bs=1 skip=4 2>/dev/null)
+    old=new
+    [ ! -e $var ] || old=$(cat $var | tail -c +5)
     # Attributes (non-volatile, at boot time, at run time), then data, in one write.
-    [ -n "$old" ] || printf '\007\000\000\000kept' >$var
-    ok variable ok "${old:-new}" "$(dd if=$var bs=1 skip=4 2>/dev/null)"
+    printf '\007\000\000\000kept' >/tmp/variable
+    [ $old != new ] || dd if=/tmp/variable of=$var bs=64 || ls -l $var
+    ok variable ok $old "$(cat $var | tail -c +5)"
 }
 
 step_button() {         # until somebody presses the power button

@@ -217,6 +217,13 @@ def test_refused():
     assert '32-bit' in out, out
 
 
+def test_gic_capabilities():
+    with qtest.Emulator('-machine', 'none', arch='aarch64') as vm:
+        found = vm.qmp.cmd('query-gic-capabilities')
+        runner.equal([c['version'] for c in found], [2, 3])
+        runner.equal([c['emulated'] for c in found], [False, False])
+
+
 def test_versions():
     status, text = qtest.run('-machine', 'help', arch='aarch64')
     runner.equal(status, 0)

@@ -16,6 +16,8 @@ unsigned kvm_arm_ipa_bits(void);
  * the ITS's. NULL: there is no such frame.
  */
 void kvm_arm_set_msi_frame(bool (*translate)(MsiMessage msg, unsigned *spi));
+/* Versions of the interrupt controller that KVM has: a mask of 1 << version. Needs no machine. */
+unsigned kvm_arm_gic_versions(void);
 /* The interrupt controller is complete: performance counters of @cpu can be. */
 bool kvm_arm_vcpu_finish(ArmCpu *cpu, Error **errp);
 

@@ -8,6 +8,7 @@
  */
 #include "util/osdep.h"
 #include <asm/kvm.h>
+#include <sys/ioctl.h>
 #include "accel/kvm/kvm-int.h"
 #include "hw/arm/virt.h"
 #include "kvm-arm.h"
@@ -86,6 +87,26 @@ bool kvm_arch_send_msi(struct kvm_msi *msi, MsiMessage msg, uint16_t requester_i
 uint32_t kvm_arch_irq_line(int gsi)
 {
     return (uint32_t)KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | (gsi + ARM_GIC_SPI_FIRST);
+}
+
+static bool has_device(int vm, uint32_t type)
+{
+    struct kvm_create_device d = { .type = type, .flags = KVM_CREATE_DEVICE_TEST };
+
+    return ioctl(vm, KVM_CREATE_DEVICE, &d) == 0;
+}
+
+unsigned kvm_arm_gic_versions(void)
+{
+    int vm = kvm_ioctl(KVM_CREATE_VM, NULL);
+    unsigned mask = 0;
+
+    if (vm >= 0) {
+        mask = (has_device(vm, KVM_DEV_TYPE_ARM_VGIC_V2) ? 1u << 2 : 0) |
+               (has_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3) ? 1u << 3 : 0);
+        close(vm);
+    }
+    return mask;
 }
 
 bool kvm_arch_irqchip_create(Error **errp)
