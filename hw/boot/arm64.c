@@ -87,6 +87,22 @@ static uint8_t *unzip(const BootFile *f, size_t *size, Error **errp)
     return out;
 }
 
+bool boot_file_unzip(const BootFile *f, uint8_t **data, size_t *size, Error **errp)
+{
+    uint8_t head[HEADER_SIZE] = { 0 };
+    size_t len = MIN(f->size, sizeof(head));
+
+    *data = NULL;
+    if (!boot_file_read(f, 0, head, len, errp)) {
+        return false;
+    }
+    if (!is_gzip(head, len)) {
+        return true;
+    }
+    *data = unzip(f, size, errp);
+    return *data != NULL;
+}
+
 /* ---- kernels ---- */
 
 /* *@data: the unpacked image, taken over on success; NULL: it is the file. */
@@ -144,14 +160,11 @@ static bool plan_kernel(BootPlan *p, uint64_t ram, Error **errp)
     size_t len = MIN(p->kernel->size, sizeof(head)), size = 0;
     g_autofree uint8_t *data = NULL;
 
-    if (!boot_file_read(p->kernel, 0, head, len, errp)) {
+    if (!boot_file_read(p->kernel, 0, head, len, errp) ||
+        !boot_file_unzip(p->kernel, &data, &size, errp)) {
         return false;
     }
-    if (is_gzip(head, len)) {
-        data = unzip(p->kernel, &size, errp);
-        if (!data) {
-            return false;
-        }
+    if (data) {
         if (is_image(data, size)) {
             return plan_image(p, data, &data, size, ram, errp);
         }

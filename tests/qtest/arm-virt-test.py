@@ -167,6 +167,20 @@ def test_image():
                 check()
 
 
+def test_image_for_firmware():
+    """With firmware the kernel is an fw_cfg item, unpacked."""
+    kernel = arm.image(bytes(range(256)) * 20)
+    with Files(kernel=kernel, zipped=gzip.compress(kernel), initrd=b'initrd', code=b'code') as f:
+        for name in (f.kernel, f.zipped):
+            with arm.start('-bios', f.code, '-kernel', name, '-initrd', f.initrd, '-append', 'x=1') as vm:
+                items = arm.FwCfg(vm)
+                runner.equal(items.key(0x08, 4), struct.pack('<I', len(kernel)), 'size')
+                runner.equal(items.dma_key(0x11, len(kernel)), kernel)
+                runner.equal(items.key(0x0b, 4), b'\x06\0\0\0')
+                runner.equal(items.key(0x12, 6), b'initrd')
+                runner.equal(items.key(0x15, 4), b'x=1\0')
+
+
 def test_old_image():
     kernel = arm.image(size=0)
     with Files(kernel=kernel) as f, arm.start('-kernel', f.kernel) as vm:

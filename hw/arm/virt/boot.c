@@ -30,13 +30,21 @@ static bool add_kernel_items(ArmVirtMachine *v, Error **errp)
     /* They stay open as long as the guest may read them: to the end. */
     BootFile *kernel = boot_file_open(m->kernel, "kernel image", errp);
     BootFile *initrd = kernel && m->initrd ? boot_file_open(m->initrd, "initrd", errp) : NULL;
+    g_autofree uint8_t *unpacked = NULL;
+    size_t size = 0;
 
-    if (!kernel || (m->initrd && !initrd)) {
+    if (!kernel || (m->initrd && !initrd) || !boot_file_unzip(kernel, &unpacked, &size, errp)) {
         boot_file_close(kernel);
+        boot_file_close(initrd);
         return false;
     }
-    fw_cfg_set_u32(f, FW_CFG_KERNEL_SIZE, kernel->size);
-    fw_cfg_set_fd(f, FW_CFG_KERNEL_DATA, kernel->fd, 0, kernel->size);
+    if (unpacked) {
+        fw_cfg_set_u32(f, FW_CFG_KERNEL_SIZE, size);
+        fw_cfg_set_bytes(f, FW_CFG_KERNEL_DATA, unpacked, size);
+    } else {
+        fw_cfg_set_u32(f, FW_CFG_KERNEL_SIZE, kernel->size);
+        fw_cfg_set_fd(f, FW_CFG_KERNEL_DATA, kernel->fd, 0, kernel->size);
+    }
     if (initrd) {
         fw_cfg_set_u32(f, FW_CFG_INITRD_SIZE, initrd->size);
         fw_cfg_set_fd(f, FW_CFG_INITRD_DATA, initrd->fd, 0, initrd->size);

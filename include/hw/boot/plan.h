@@ -33,6 +33,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BootFile, boot_file_close)
 /* [offset, offset + len) must lie in the file; an error says that it is truncated. */
 bool boot_file_read(const BootFile *f, uint64_t offset, void *buf, uint64_t len, Error **errp);
 
+/*
+ * AArch64: the contents of a gzipped file, *@size bytes; *@data NULL when it is
+ * not gzipped. Caller frees.
+ */
+bool boot_file_unzip(const BootFile *f, uint8_t **data, size_t *size, Error **errp);
+
 /* ---- plans ---- */
 
 /* How the first CPU starts (contracts of the boot protocols). */
