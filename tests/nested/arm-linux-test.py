@@ -59,7 +59,7 @@ def test_device_tree():
                '-object', 'rng-random,id=r,filename=/dev/urandom', '-device', 'virtio-rng-pci,rng=r',
                '-device', 'virtio-serial-pci,id=vs', '-chardev', 'socket,id=p,path=/tmp/port,server=on,wait=off',
                '-device', 'virtserialport,bus=vs.0,chardev=p,name=org.nemu.test',
-               append='http=http://10.0.2.2:%d/file' % port, smp=4) as g:
+               append='http=http://10.0.2.2:%d/file addr=10.0.2.15' % port, smp=4) as g:
         line = socket.socket(socket.AF_UNIX)
         line.connect('/tmp/port')
         line.settimeout(240)

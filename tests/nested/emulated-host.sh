@@ -140,7 +140,7 @@ INIT
   mkinitrd "$C/k" "$C/init.l1" "$C/initrd.l1" $mods
   mkdir -p "$C/l2"; cp "$C"/kc/boot/vmlinuz-* "$C/l2/vmlinuz"; ln "$C/kernel" "$C/l2/vmlinux"
   mods="virtio_pci virtio_blk virtio_net virtio_console virtio_rng virtio_balloon button evdev"
-  [ $ARCH = x86 ] && mods="$mods pvpanic-mmio" || mods="$mods virtio_mmio"
+  [ $ARCH = x86 ] && mods="$mods pvpanic-mmio" || mods="$mods virtio_mmio efivarfs"
   mkinitrd "$C/kc" "$C/init.l2" "$C/l2/initrd.cpio" $mods
   rm -rf "$C/debs" "$C/bb" "$C/k" "$C/kc"; touch "$C/ready"
 }
