@@ -56,7 +56,7 @@ def test_growth():
         with disktools.Pair() as p:
             create(p, 'x.qcow2', options, '64M')
             for at in (0, 8):
-                io(p, 'x.qcow2', 'write -P 3 %dM 4M' % at)
+                p.io('-t', 'unsafe', '-f', 'qcow2', '-c', 'write -P 3 %dM 4M' % at, 'x.qcow2')
             p.same_content('x.qcow2', 'qcow2')
             p.img('check', 'x.qcow2', ignore_out=True, status=0)
             p.img('resize', 'x.qcow2', '128M')
