@@ -103,7 +103,8 @@ step_load() {           # disk and CPU work until the host has seen enough
 
 step_variable() {       # a variable of the firmware: it may be there, and is afterwards
     mount -t efivarfs efivarfs /sys/firmware/efi/efivars || { ok variable failed no efivarfs; return; }
-    var=/sys/firmware/efi/efivars/NemuTest-8be4df61-93ca-11d2-aa0d-00e098032b8c
+    # A vendor GUID of our own: firmware keeps the global one for the names that UEFI defines.
+    var=/sys/firmware/efi/efivars/NemuTest-6e656d75-7465-4574-8001-000000000001
     old=new
     [ ! -e $var ] || old=$(cat $var | tail -c +5)
     # Attributes (non-volatile, at boot time, at run time), then data, in one write.
