@@ -100,8 +100,6 @@ void block_wait_kick(void);
  * its own requests.
  */
 void block_wait(bool (*done)(void *opaque), void *opaque);
-/* How often everything is drained now: a new node starts like that. */
-unsigned block_drain_all_depth(void);
 void block_child_quiesce_parent(BlockChild *c);
 void block_child_unquiesce_parent(BlockChild *c);
 /* The edge operations of parents that are nodes. */

@@ -14,7 +14,6 @@
 #include "trace-block.h"
 
 static unsigned waiters;        /* atomics */
-static unsigned all_drained;    /* nesting of block_drain_all_begin() */
 
 void block_wait_kick(void)
 {
@@ -191,12 +190,17 @@ const BlockChildOps block_node_child_ops = {
 
 static void begin_one(BlockNode *bn, void *opaque)
 {
+    bn->all_drains++;
     node_quiesce(bn);
 }
 
+/* Nodes that came meanwhile were never drained: nobody but their maker knows them. */
 static void end_one(BlockNode *bn, void *opaque)
 {
-    node_unquiesce(bn);
+    if (bn->all_drains > 0) {
+        bn->all_drains--;
+        node_unquiesce(bn);
+    }
 }
 
 static void find_busy(BlockNode *bn, void *opaque)
@@ -216,7 +220,6 @@ static bool all_idle(void *opaque)
 
 void block_drain_all_begin(void)
 {
-    all_drained++;
     block_node_foreach(begin_one, NULL);
     block_wait(all_idle, NULL);
 }
@@ -224,12 +227,6 @@ void block_drain_all_begin(void)
 void block_drain_all_end(void)
 {
     block_node_foreach(end_one, NULL);
-    all_drained--;
-}
-
-unsigned block_drain_all_depth(void)
-{
-    return all_drained;
 }
 
 void block_drain_all(void)

@@ -94,7 +94,6 @@ BlockNode *block_node_new(const BlockDriver *drv, const char *node_name, Error *
     bn->loop = event_loop_main();
     event_loop_ref(bn->loop);
     bn->shared_perm = BLOCK_PERM_ALL;
-    bn->quiesce = block_drain_all_depth();
     bn->limits.request_alignment = 1;
     bn->limits.min_mem_alignment = 1;
     co_queue_init(&bn->fast_wait);

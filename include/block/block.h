@@ -289,6 +289,7 @@ struct BlockNode {
     uint64_t perm, shared_perm;         /* the sum over the parents, as last set */
     unsigned in_flight;                 /* atomics */
     unsigned quiesce;                   /* drain nesting; atomics */
+    unsigned all_drains;                /* how many of them are block_drain_all_begin()'s */
 
     /* The node's loop only. */
     uint64_t write_gen, flushed_gen;

@@ -3,8 +3,10 @@
 """Jobs on the disk of a guest that goes on writing: the result is compared block by block, and events
 and errors with what QEMU's users know."""
 import contextlib
+import json
 import os
 import random
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
@@ -17,22 +19,23 @@ SIZE = 16 * MIB
 class Vm(qtest.Emulator):
     """A disk "disk" on node "top"; what the guest believes to be on it is in self.model."""
 
-    def __init__(self, size=SIZE, fill=4 * MIB, options='', iothread=False, throttle=None):
+    def __init__(self, size=SIZE, fill=4 * MIB, iothread=False):
         self.size, self.model = size, bytearray(size)
         self.rng = random.Random(fill)
         self.model[:fill] = self.rng.randbytes(fill)
         self.base = os.path.join(os.environ.get('NEMU_BUILD_DIR', '.'), 'jobs-%d' % os.getpid())
         self.files = []
-        name = self.file('source')
-        with open(name, 'wb') as f:
-            f.write(self.model)
         args = ['-object', 'iothread,id=t0'] if iothread else []
-        super().__init__('-machine', 'virt', '-m', '64', '-nodefaults', *args,
-                         '-blockdev', 'driver=file,node-name=top-file,filename=' + name,
-                         '-blockdev', 'driver=raw,node-name=top,file=top-file', '-device',
-                         'virtio-blk-pci,drive=top,id=disk,addr=4' + options + (',iothread=t0' if iothread else ''))
+        super().__init__('-machine', 'virt', '-m', '64', '-nodefaults', *args, *self.disk_options(), '-device',
+                         'virtio-blk-pci,drive=top,id=disk,addr=4' + (',iothread=t0' if iothread else ''))
         self.dev = disk.device(self)
         self.dev.start()
+
+    def disk_options(self):
+        with open(self.file('source'), 'wb') as f:
+            f.write(self.model)
+        return ['-blockdev', 'driver=file,node-name=top-file,filename=' + self.file('source'),
+                '-blockdev', 'driver=raw,node-name=top,file=top-file']
 
     def file(self, name):
         path = '%s-%s.img' % (self.base, name)
@@ -108,6 +111,62 @@ class Vm(qtest.Emulator):
 
     def node_names(self):
         return {n['node-name'] for n in self.qmp.cmd('query-named-block-nodes')}
+
+
+class Chain(Vm):
+    """The same with four qcow2 layers, "base" to "top", each with some content of its own."""
+
+    LAYERS = ('base', 'low', 'mid', 'top')
+
+    def disk_options(self):
+        self.model[:] = bytes(self.size)
+        args = []
+        below = None
+        for name in self.LAYERS:
+            path = self.file(name)
+            more = ['-b', os.path.basename(self.file(below)), '-F', 'qcow2'] if below else []
+            tool('qemu-img', 'create', '-q', '-f', 'qcow2', *more, path, str(self.size))
+            for _ in range(8):
+                at, n = self.rng.randrange(self.size // 4096 - 40) * 4096, self.rng.randrange(1, 40) * 4096
+                fill = self.rng.randrange(1, 255)
+                tool('qemu-io', '-f', 'qcow2', '-c', 'write -P %d %d %d' % (fill, at, n), path)
+                self.model[at:at + n] = bytes([fill]) * n
+            backing = '"%s"' % below if below else 'null'
+            args += ['-blockdev', '{"driver":"qcow2","node-name":"%s","backing":%s,"file":{"driver":"file","filename":'
+                     '"%s"}}' % (name, backing, path)]
+            below = name
+        return args
+
+    def layers(self):
+        """The layers below the guest's disk, as node names, top first."""
+        nodes = {n['file']: n['node-name'] for n in self.qmp.cmd('query-named-block-nodes')
+                 if n['drv'] == 'qcow2'}
+        image, names = self.qmp.cmd('query-block')[0]['inserted']['image'], []
+        while image:
+            names.append(nodes[image['filename']])
+            image = image.get('backing-image')
+        return names
+
+    def check_images(self, names):
+        """After the end: the files are sound, and say that their chain is @names (top first)."""
+        for name, below in zip(names, [*names[1:], None]):
+            tool('qemu-img', 'check', '-q', '-f', 'qcow2', self.file(name))
+            info = json.loads(tool('qemu-img', 'info', '--output=json', self.file(name)))
+            backing = info.get('full-backing-filename')
+            runner.equal(backing and os.path.basename(backing), below and os.path.basename(self.file(below)),
+                         'backing file of ' + name)
+        raw = self.file('flat')
+        tool('qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw', self.file(names[0]), raw)
+        same(self.content('flat'), self.model, 'the chain')
+
+
+def tool(name, *args):
+    """One of Debian's tools: they know nothing of ours."""
+    path = '/usr/bin/' + name
+    runner.require(os.path.exists(path), 'no %s (Debian package qemu-utils)' % path)
+    done = subprocess.run([path, *args], capture_output=True, text=True, check=False)
+    runner.equal(done.returncode, 0, ' '.join((name, *args)) + ': ' + done.stderr)
+    return done.stdout
 
 
 def same(got, want, what):
@@ -315,6 +374,99 @@ def test_grouped():
         runner.equal(vm.qmp.cmd('query-jobs'), [])
         vm.write_some(5)
         vm.check_guest()
+
+
+def chain_case(command, args, want, complete=False, iothread=False):
+    with Chain(iothread=iothread) as vm:
+        runner.equal(vm.layers(), ['top', 'mid', 'low', 'base'], 'layers before')
+        vm.write_some()
+        vm.qmp.cmd(command, {'job-id': 'j', 'device': 'top', 'speed': 64 * MIB, **args})
+        vm.write_some(40)
+        if complete:
+            vm.status('j', 'ready')
+            vm.write_some()
+            vm.qmp.cmd('job-complete', {'id': 'j'})
+        seen, last = vm.end()
+        runner.equal(seen[-3:], ['pending', 'concluded', 'null'])
+        runner.equal('error' in last['data'], False, 'error: %r' % last)
+        runner.equal(vm.layers(), want, 'layers after')
+        vm.write_some()
+        vm.check_guest()
+        vm.stop()
+        vm.check_images(want)
+
+
+def test_stream():
+    chain_case('block-stream', {}, ['top'])
+
+
+def test_stream_iothread():
+    chain_case('block-stream', {}, ['top'], iothread=True)
+
+
+def test_stream_to_base():
+    chain_case('block-stream', {'base-node': 'low'}, ['top', 'low', 'base'])
+
+
+def test_stream_bottom():
+    chain_case('block-stream', {'bottom': 'mid'}, ['top', 'low', 'base'])
+
+
+def test_commit():
+    chain_case('block-commit', {'top-node': 'mid', 'base-node': 'base'}, ['top', 'base'])
+
+
+def test_commit_one():
+    chain_case('block-commit', {'top-node': 'mid', 'base-node': 'low'}, ['top', 'low', 'base'], iothread=True)
+
+
+def test_commit_active():
+    chain_case('block-commit', {'base-node': 'low'}, ['low', 'base'], complete=True)
+
+
+def test_commit_active_iothread():
+    chain_case('block-commit', {}, ['base'], complete=True, iothread=True)
+
+
+def test_cancel_in_chain():
+    """A cancelled commit or stream leaves chain and content as they were."""
+    for command, args in (('block-stream', {}), ('block-commit', {'top-node': 'mid'}), ('block-commit', {})):
+        with Chain() as vm:
+            vm.qmp.cmd(command, {'job-id': 'j', 'device': 'top', 'speed': 65536, **args})
+            vm.write_some(5)
+            vm.qmp.cmd('job-cancel', {'id': 'j'})
+            runner.equal(vm.end()[1]['event'], 'BLOCK_JOB_CANCELLED')
+            runner.equal(vm.layers(), ['top', 'mid', 'low', 'base'], 'layers')
+            vm.write_some()
+            vm.check_guest()
+            vm.stop()
+            vm.check_images(['top', 'mid', 'low', 'base'])
+
+
+def test_overlay():
+    """An overlay, made by the command and given by the user; a job gets rid of it again."""
+    with Vm() as vm:
+        moment = bytes(vm.model)
+        vm.qmp.cmd('blockdev-snapshot-sync', {'node-name': 'top', 'snapshot-file': vm.file('one'),
+                                              'snapshot-node-name': 'one'})
+        vm.write_some()
+        same(vm.content('source'), moment, 'what is below')
+        tool('qemu-img', 'create', '-q', '-f', 'qcow2', vm.file('two'), str(vm.size))
+        vm.qmp.cmd('blockdev-add', {'driver': 'qcow2', 'node-name': 'two', 'backing': None,
+                                    'file': {'driver': 'file', 'filename': vm.file('two')}})
+        vm.qmp.cmd('blockdev-snapshot', {'node': 'one', 'overlay': 'two'})
+        runner.equal(vm.error('blockdev-snapshot', {'node': 'one', 'overlay': 'two'})[1],
+                     "Node 'one' is busy: node is used as backing hd of 'two'")
+        vm.write_some()
+        vm.check_guest()
+        vm.qmp.cmd('block-commit', {'job-id': 'j', 'device': 'two'})
+        vm.status('j', 'ready')
+        vm.qmp.cmd('job-complete', {'id': 'j'})
+        vm.end()
+        vm.check_guest()
+        runner.equal(vm.qmp.cmd('query-block')[0]['inserted']['node-name'], 'top')
+        vm.request(disk.FLUSH)
+        same(vm.content('source'), vm.model, 'what was committed')
 
 
 def test_errors():
