@@ -22,6 +22,14 @@ from lib import runner      # noqa: E402
 
 # Differences that are meant: path in the schema -> why.
 ALLOWED = {
+    # Formats that are only read have nothing to say about how to create them.
+    *('blockdev-create.options(%s).%s' % (driver, member) for driver, members in (
+        ('parallels', ('file', 'size', 'cluster-size')), ('qcow', ('file', 'size', 'backing-file', 'encrypt')),
+        ('qed', ('file', 'size', 'backing-file', 'backing-fmt', 'cluster-size', 'table-size')),
+        ('vdi', ('file', 'size', 'preallocation')),
+        ('vmdk', ('file', 'size', 'extents', 'subformat', 'backing-file', 'adapter-type', 'hwversion',
+                  'toolsversion', 'zeroed-grain')),
+        ('vpc', ('file', 'size', 'subformat', 'force-size'))) for member in members),
 }
 
 

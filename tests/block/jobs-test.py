@@ -469,6 +469,33 @@ def test_overlay():
         same(vm.content('source'), vm.model, 'what was committed')
 
 
+def test_create():
+    """An overlay by blockdev-create, on a file that is made by it, too."""
+    with Vm() as vm:
+        def create(options, error=None):
+            vm.qmp.cmd('blockdev-create', {'job-id': 'c', 'options': options})
+            vm.status('c', 'concluded')
+            job = vm.qmp.cmd('query-jobs')[0]
+            runner.equal((job['type'], job.get('error')), ('create', error))
+            vm.qmp.cmd('job-dismiss', {'id': 'c'})
+        create({'driver': 'file', 'filename': vm.file('new'), 'size': 0})
+        vm.qmp.cmd('blockdev-add', {'driver': 'file', 'node-name': 'new-file', 'filename': vm.file('new')})
+        create({'driver': 'qcow2', 'file': 'new-file', 'size': vm.size, 'backing-file': os.path.basename(vm.file('source')),
+                'backing-fmt': 'raw', 'cluster-size': 4096})
+        vm.qmp.cmd('blockdev-add', {'driver': 'qcow2', 'node-name': 'new', 'file': 'new-file', 'backing': None})
+        vm.qmp.cmd('blockdev-snapshot', {'node': 'top', 'overlay': 'new'})
+        vm.write_some()
+        vm.check_guest()
+        create({'driver': 'file', 'filename': '/nonexistent/x', 'size': 1},
+               "Could not create '/nonexistent/x': No such file or directory")
+        runner.equal(vm.error('blockdev-create', {'job-id': 'c', 'options': {'driver': 'null-co'}})[1],
+                     'Driver does not support blockdev-create')
+        vm.stop()
+        tool('qemu-img', 'check', '-q', vm.file('new'))
+        tool('qemu-img', 'convert', '-O', 'raw', vm.file('new'), vm.file('flat'))
+        same(vm.content('flat'), vm.model, 'overlay and what is below')
+
+
 def test_errors():
     with Vm() as vm:
         vm.target('copy')
