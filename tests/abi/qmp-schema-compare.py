@@ -11,16 +11,16 @@ must begin with "x-nemu-".
 
 Usage: qmp-schema-compare.py [-v] [OURS [REFERENCE]]
 """
-import json
 import os
 import shutil
-import subprocess
 import sys
+
+import reference
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 from lib import runner      # noqa: E402
 
-# Differences that are meant: path in the schema -> why.
+# Differences that are meant, by path in the schema.
 ALLOWED = {
     # Formats that are only read have nothing to say about how to create them.
     *('blockdev-create.options(%s).%s' % (driver, member) for driver, members in (
@@ -35,14 +35,7 @@ ALLOWED = {
 
 def schema(program):
     """The schema of @program by name."""
-    talk = ''.join('{"execute": "%s"}\n' % c for c in ('qmp_capabilities', 'query-qmp-schema', 'quit'))
-    p = subprocess.run([program, '-machine', 'none', '-nodefaults', '-display', 'none', '-qmp', 'stdio'],
-                       input=talk, capture_output=True, text=True, timeout=60)
-    for line in p.stdout.splitlines():
-        ret = json.loads(line).get('return')
-        if isinstance(ret, list):
-            return {e['name']: e for e in ret}
-    raise AssertionError('%s gave no schema: %s%s' % (program, p.stdout[:500], p.stderr[:500]))
+    return {e['name']: e for e in reference.result(program, 'query-qmp-schema')}
 
 
 # Members of ours that only later versions of the reference have, under the same name.
