@@ -434,9 +434,8 @@ static int listen_unix(const UnixSocketAddress *u, int backlog, Error **errp)
         return -1;
     }
     /* A stale socket of an earlier run would be in the way. */
-    if (un.sun_path[0] && unlink(u->path) < 0 && errno != ENOENT) {
-        error_setg_errno(errp, errno, "Failed to unlink socket %s", u->path);
-        goto undo_socket;
+    if (un.sun_path[0]) {
+        unlink_type(u->path, S_IFSOCK);
     }
     if (bind(fd, (struct sockaddr *)&un, len) < 0) {
         error_setg_errno(errp, errno, "Failed to bind socket to %s", u->path);

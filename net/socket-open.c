@@ -9,10 +9,12 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "net/socket-internal.h"
 #include "qapi-types.h"
+#include "util/cutils.h"
 
 /* ADDRESS:PORT of an IPv4 datagram socket. */
 static bool parse_dgram_address(const char *text, struct sockaddr_in *addr, Error **errp)
@@ -282,7 +284,7 @@ static int bind_addresses(const DgramAddress *local, const DgramAddress *remote,
     if (own->addr.ss_family == AF_INET) {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     } else {
-        unlink(((const struct sockaddr_un *)&own->addr)->sun_path);
+        unlink_type(((const struct sockaddr_un *)&own->addr)->sun_path, S_IFSOCK);
     }
     if (bind(fd, (const struct sockaddr *)&own->addr, own->len) < 0) {
         error_setg_errno(errp, errno, "can't bind datagram socket");

@@ -136,7 +136,7 @@ bool process_write_pidfile(const char *path, Error **errp)
 void process_cleanup(void)
 {
     if (pidfile_path) {
-        unlink(pidfile_path);
+        unlink_type(pidfile_path, S_IFREG);
         g_clear_pointer(&pidfile_path, g_free);
     }
 }

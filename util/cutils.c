@@ -4,6 +4,7 @@
  * texts are not trusted. Any thread; no locale: '.' is the decimal point.
  */
 #include "util/osdep.h"
+#include <sys/stat.h>
 #include "util/cutils.h"
 #include "util/fdset.h"
 
@@ -209,4 +210,13 @@ bool write_full(int fd, const void *buf, size_t len)
         len -= n;
     }
     return true;
+}
+
+void unlink_type(const char *path, mode_t type)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && (st.st_mode & S_IFMT) == type) {
+        unlink(path);
+    }
 }

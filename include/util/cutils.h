@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "util/error.h"
 
 /*
@@ -36,5 +37,11 @@ int open_cloexec(const char *path, int flags, ...);
 /* Read or write all, through EINTR and short transfers; false with errno (ENODATA: the file ended). */
 bool read_full(int fd, void *buf, size_t len);
 bool write_full(int fd, const void *buf, size_t len);
+
+/*
+ * Remove @path if it is of @type (S_IFSOCK, S_IFREG). Users name paths that are to be replaced or
+ * go at the end: whatever else they hit by mistake must stay.
+ */
+void unlink_type(const char *path, mode_t type);
 
 #endif

@@ -317,6 +317,25 @@ static void talk(IoChannel *a, IoChannel *b)
     g_assert_cmpint(c, ==, '!');
 }
 
+/* A stale socket makes room; anything else at that path stays what it is. */
+static void test_listen_in_the_way(void)
+{
+    g_autofree char *path = g_build_filename(dir, "in-the-way", NULL);
+    SocketAddress addr = { .type = SOCKET_ADDRESS_TYPE_UNIX };
+    g_autofree char *content = NULL;
+    IoListener *l;
+
+    addr.u.q_unix.path = path;
+    g_assert_true(g_file_set_contents(path, "mine", -1, NULL));
+    g_assert_null(io_listener_new(&addr, 1, NULL));
+    g_assert_true(g_file_get_contents(path, &content, NULL, NULL));
+    g_assert_cmpstr(content, ==, "mine");
+    g_assert_cmpint(unlink(path), ==, 0);
+    l = io_listener_new(&addr, 1, &error_abort);
+    io_listener_free(l);
+    unlink(path);
+}
+
 static void listen_on(SocketAddress *addr)
 {
     IoListener *l = io_listener_new(addr, 1, &error_abort);
@@ -431,6 +450,7 @@ int main(int argc, char **argv)
     g_test_add_func("/io/file", test_file);
     g_test_add_func("/io/command", test_command);
     g_test_add_func("/io/unix", test_unix);
+    g_test_add_func("/io/listen-in-the-way", test_listen_in_the_way);
     g_test_add_func("/io/tcp", test_tcp);
     g_test_add_func("/io/fd-listener", test_fd_listener);
     g_test_add_func("/io/cancel", test_cancel);
