@@ -7,6 +7,7 @@
 #include "block/block-int.h"
 #include "block/export.h"
 #include "block/dirty-bitmap.h"
+#include "block/job.h"
 #include "trace-block.h"
 #include "util/cutils.h"
 
@@ -512,6 +513,7 @@ void block_close_all(void)
     BlockNode *bn;
 
     block_export_shutdown();
+    job_cancel_all();
     for (blk = blk_next(NULL); blk; blk = next) {
         next = blk_next(blk);
         /* Requests of a device that is still there wait for ever. */

@@ -241,6 +241,27 @@ def test_mirror_ends_as_copy():
         vm.check_guest()
 
 
+def test_quit():
+    """The program ends whatever its jobs are at; the guest's disk is whole."""
+    for mode in ('running', 'paused', 'ready', 'concluded'):
+        with Vm() as vm:
+            vm.target('copy')
+            vm.qmp.cmd('blockdev-mirror', {'job-id': 'j', 'device': 'top', 'target': 'copy', 'sync': 'full',
+                                           'auto-dismiss': False, 'speed': 0 if mode in ('ready', 'concluded') else MIB})
+            if mode == 'paused':
+                vm.qmp.cmd('job-pause', {'id': 'j'})
+                vm.status('j', 'paused')
+            elif mode == 'ready':
+                vm.status('j', 'ready')
+            elif mode == 'concluded':
+                vm.qmp.cmd('job-cancel', {'id': 'j'})
+                vm.status('j', 'concluded')
+            vm.write_some(5)
+            vm.qmp.cmd('quit')
+            runner.equal(vm.wait(), 0, 'exit status, job ' + mode)
+            same(vm.content('source'), vm.model, 'the disk')
+
+
 def test_pause_and_states():
     with Vm() as vm:
         vm.target('copy')
