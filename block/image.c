@@ -159,6 +159,30 @@ BlockNode *coroutine_fn block_co_open_file(const char *filename, Error **errp)
     return w.bn;
 }
 
+typedef struct CloseWork {
+    BlockBackend *blk;
+    BlockNode *bn;
+    Coroutine *co;
+} CloseWork;
+
+static void close_existing(void *opaque)
+{
+    CloseWork *w = opaque;
+
+    blk_unref(w->blk);
+    block_node_unref(w->bn);
+    coroutine_wake(w->co);
+}
+
+/* Closing drains, which a coroutine may not either. */
+static void coroutine_fn co_close_existing(BlockBackend *blk, BlockNode *bn)
+{
+    CloseWork w = { .blk = blk, .bn = bn, .co = coroutine_self() };
+
+    event_loop_run_soon(event_loop_main(), close_existing, &w);
+    coroutine_yield();
+}
+
 /*
  * For protocols that cannot create: what is there already is taken, if it is large enough, and its
  * first sector is cleared so that it is not taken for the image that it was.
@@ -202,8 +226,7 @@ static int coroutine_fn use_existing(const BlockDriver *drv, const char *filenam
         }
     }
 out:
-    blk_unref(blk);
-    block_node_unref(bn);
+    co_close_existing(blk, bn);
     return ret;
 }
 

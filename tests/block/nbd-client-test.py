@@ -351,6 +351,15 @@ LIES = {
 }
 
 
+def test_create_image():
+    """An image on an export, which cannot be created: made, or refused in words; qemu-img never dies of it."""
+    with Bed() as b:
+        b.qemu_nbd('-f', 'raw', b.image())
+        done = subprocess.run([os.path.join(qtest.build_dir(), 'qemu-img'), 'create', '-f', 'qcow2',
+                               'nbd+unix:///?socket=' + b.sock, '1M'], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0 or (done.returncode == 1 and 'NBD' in done.stderr), (done.returncode, done.stderr)
+
+
 def test_lies():
     with Bed() as b:
         lie = ['']
