@@ -16,6 +16,7 @@
 #include "chardev/chardev-internal.h"
 #include "chardev/telnet.h"
 #include "io/channel-tls.h"
+#include "io/channel-websock.h"
 #include "qapi-types.h"
 #include "trace-chardev.h"
 
@@ -24,7 +25,8 @@
 typedef struct SocketChardev {
     Chardev parent;
     SocketAddress *addr;
-    bool server, nodelay, telnet;
+    bool server, nodelay, telnet, websocket;
+    const char *protocol;       /* how query-chardev calls TCP */
     TelnetState telnet_state;
     int64_t reconnect_s;
     IoListener *listener;
@@ -32,7 +34,7 @@ typedef struct SocketChardev {
     struct IoConnect *connecting;
     TlsCreds *creds;            /* NULL: no TLS */
     char *authz;
-    IoChannel *handshaking;     /* TLS, before it is a connection */
+    IoChannel *handshaking;     /* TLS or WebSocket, before it is a connection */
     Timer timer;                /* until the next attempt to connect */
     EventLoop *timer_loop;
     bool want_write;            /* under write_lock */
@@ -75,6 +77,11 @@ static void update_filename(SocketChardev *s)
         g_clear_pointer(&local, qapi_free_SocketAddress);
     }
     addr = socket_address_format(local != NULL ? local : s->addr);
+    if (g_str_has_prefix(addr, "tcp:")) {
+        g_autofree char *tcp = g_steal_pointer(&addr);
+
+        addr = g_strconcat(s->protocol, strchr(tcp, ':'), NULL);
+    }
     pthread_mutex_lock(&chr->write_lock);
     g_free(chr->filename);
     chr->filename = g_strdup_printf("%s%s%s%s%s", s->ch != NULL ? "" : "disconnected:", addr,
@@ -107,13 +114,23 @@ static void set_connected(SocketChardev *s, IoChannel *ch)
     chardev_emit(&s->parent, CHARDEV_OPENED);
 }
 
-/* A TLS channel on @ch, before its handshake. */
-static IoChannel *wrap_tls(SocketChardev *s, IoChannel *ch, Error **errp)
+/* @ch with the layers that were asked for on it, before their handshakes. */
+static IoChannel *wrap(SocketChardev *s, IoChannel *ch, Error **errp)
 {
     const char *host = s->addr->type == SOCKET_ADDRESS_TYPE_INET ? s->addr->u.inet.host : NULL;
+    IoChannel *top = io_channel_ref(ch);
 
-    return s->server ? io_channel_new_tls_server(ch, s->creds, s->authz, errp) :
-                       io_channel_new_tls_client(ch, s->creds, host, errp);
+    if (s->creds != NULL) {
+        top = s->server ? io_channel_new_tls_server(ch, s->creds, s->authz, errp) :
+                          io_channel_new_tls_client(ch, s->creds, host, errp);
+        io_channel_unref(ch);
+    }
+    if (top != NULL && s->websocket) {
+        ch = top;
+        top = io_channel_new_websock_server(ch);
+        io_channel_unref(ch);
+    }
+    return top;
 }
 
 static void on_handshake(void *opaque, Error *err);
@@ -123,34 +140,29 @@ static void begin(SocketChardev *s, IoChannel *ch)
 {
     Error *err = NULL;
 
-    if (s->creds == NULL) {
+    if (s->creds == NULL && !s->websocket) {
         set_connected(s, ch);
         return;
     }
     io_channel_set_blocking(ch, false, NULL);
-    s->handshaking = wrap_tls(s, ch, &err);
+    s->handshaking = wrap(s, ch, &err);
     object_ref(s);
     if (s->handshaking == NULL) {
         on_handshake(s, err);
         return;
     }
-    io_channel_tls_handshake_async(s->handshaking, on_handshake, s);
+    io_channel_handshake_async(s->handshaking, on_handshake, s);
 }
 
 /* The same, waiting; at start-up. */
 static bool begin_wait(SocketChardev *s, IoChannel *ch, Error **errp)
 {
-    g_autoptr(IoChannel) tls = NULL;
+    g_autoptr(IoChannel) top = wrap(s, ch, errp);
 
-    if (s->creds == NULL) {
-        set_connected(s, ch);
-        return true;
-    }
-    tls = wrap_tls(s, ch, errp);
-    if (tls == NULL || !io_channel_tls_handshake(tls, errp)) {
+    if (top == NULL || !io_channel_handshake(top, errp)) {
         return false;
     }
-    set_connected(s, tls);
+    set_connected(s, top);
     return true;
 }
 
@@ -239,6 +251,13 @@ static void socket_disconnect(Chardev *chr)
 
 /* ---- input and output ---- */
 
+static void want_writable(SocketChardev *s)
+{
+    pthread_mutex_lock(&s->parent.write_lock);
+    s->want_write = true;
+    pthread_mutex_unlock(&s->parent.write_lock);
+}
+
 static void on_readable(void *opaque)
 {
     Chardev *chr = opaque;
@@ -261,6 +280,10 @@ static void on_readable(void *opaque)
         s->n_in_fds = n_fds;
     }
     if (n == IO_CHANNEL_BLOCK) {
+        if (io_channel_unsent(s->ch)) {     /* an answer of the protocol's own */
+            want_writable(s);
+            chardev_update_watch(chr);
+        }
         return;
     }
     if (n <= 0) {
@@ -360,7 +383,7 @@ static ssize_t socket_write(Chardev *chr, const uint8_t *buf, size_t len)
     if (n >= 0) {
         close_fds(&s->out_fds, &s->n_out_fds);
     }
-    if (n < (ssize_t)len && !s->want_write) {
+    if ((n < (ssize_t)len || io_channel_unsent(s->ch)) && !s->want_write) {
         s->want_write = true;
         chardev_watch_soon(chr);
     }
@@ -434,12 +457,10 @@ static SocketAddress *flatten_address(const SocketAddressLegacy *legacy)
 
 static bool check_options(const ChardevSocket *o, bool server, Error **errp)
 {
-    static const char not_built[] = "chardev: socket: '%s' is not available in this version";
-
     if (o->has_tn3270 && o->tn3270) {
-        error_setg(errp, not_built, "tn3270");
-    } else if (o->has_websocket && o->websocket) {
-        error_setg(errp, not_built, "websocket");
+        error_setg(errp, "chardev: socket: 'tn3270' is not available: only s390x consoles speak it");
+    } else if (!server && o->has_websocket && o->websocket) {
+        error_setg(errp, "Websocket client is not implemented");
     } else if (o->tls_authz != NULL && o->tls_creds == NULL) {
         error_setg(errp, "'tls_authz' option requires 'tls_creds' option");
     } else if (server && o->has_reconnect) {
@@ -493,6 +514,7 @@ static bool socket_open(Chardev *chr, const ChardevBackend *backend, Error **err
     s->server = !o->has_server || o->server;
     s->nodelay = o->has_nodelay && o->nodelay;
     s->telnet = s->server && o->has_telnet && o->telnet;
+    s->websocket = o->has_websocket && o->websocket;
     if (!check_options(o, s->server, errp)) {
         return false;
     }
@@ -505,6 +527,7 @@ static bool socket_open(Chardev *chr, const ChardevBackend *backend, Error **err
         }
         s->authz = g_strdup(o->tls_authz);
     }
+    s->protocol = o->has_telnet && o->telnet ? "telnet" : s->websocket ? "websocket" : "tcp";
     s->addr = qapi_clone(&qapi_type_SocketAddress, addr);
     update_filename(s);
     if (s->server) {

@@ -10,9 +10,6 @@
 /* One reference; @name is copied. */
 void io_channel_init(IoChannel *ch, const IoChannelOps *ops, const char *name);
 
-/* The channel below a TLS channel; NULL for other kinds. Borrowed. */
-IoChannel *io_channel_tls_below(IoChannel *ch);
-
 /* A socket channel on @fd, which it owns from now on. */
 IoChannel *io_channel_new_socket(int fd, const char *name);
 

@@ -188,9 +188,9 @@ IoChannel *io_channel_new_socket(int fd, const char *name)
 
 int io_channel_socket_fd(IoChannel *ch)
 {
-    IoChannel *below = io_channel_tls_below(ch);
-
-    ch = below ? below : ch;
+    while (ch->ops->below) {
+        ch = ch->ops->below(ch);
+    }
     return ch->ops == &socket_ops || ch->ops == &unix_socket_ops ? container_of(ch, SocketChannel, ch)->fd : -1;
 }
 

@@ -235,6 +235,44 @@ static void tls_free(IoChannel *ch)
     g_free(s);
 }
 
+/* ---- handshake ---- */
+
+static bool authorize(TlsChannel *s, Error **errp)
+{
+    g_autofree char *identity = tls_ops()->peer_identity(s->session);
+
+    if (!identity) {
+        error_setg(errp, "Authorisation '%s' is required, but the client has not said who it is", s->authz);
+        return false;
+    }
+    return authz_check(s->authz, identity, errp);
+}
+
+static bool tls_handshake(IoChannel *ch, Error **errp)
+{
+    TlsChannel *s = tls_channel(ch);
+    Error *err = NULL;
+    int ret;
+
+    while ((ret = tls_ops()->handshake(s->session, &err)) != 0) {
+        if (ret == TLS_ERROR) {
+            explain(s, err, errp);
+            error_prepend(errp, "TLS handshake failed: ");
+            return false;
+        }
+        io_channel_wait(s->below, ret == TLS_WANT_WRITE);
+    }
+    s->ready = true;
+    return !s->authz || authorize(s, errp);
+}
+
+/* ---- making one ---- */
+
+static IoChannel *tls_below(IoChannel *ch)
+{
+    return tls_channel(ch)->below;
+}
+
 static const IoChannelOps tls_channel_ops = {
     .name = "tls",
     .readv = tls_readv,
@@ -245,14 +283,9 @@ static const IoChannelOps tls_channel_ops = {
     .poll_fd = tls_poll_fd,
     .close = tls_close,
     .free = tls_free,
+    .handshake = tls_handshake,
+    .below = tls_below,
 };
-
-IoChannel *io_channel_tls_below(IoChannel *ch)
-{
-    return ch->ops == &tls_channel_ops ? tls_channel(ch)->below : NULL;
-}
-
-/* ---- making one ---- */
 
 static IoChannel *new_channel(IoChannel *below, TlsCreds *creds, const char *hostname, const char *authz,
                               Error **errp)
@@ -285,69 +318,4 @@ IoChannel *io_channel_new_tls_client(IoChannel *below, TlsCreds *creds, const ch
         return NULL;
     }
     return new_channel(below, creds, hostname, NULL, errp);
-}
-
-/* ---- handshake ---- */
-
-static bool authorize(TlsChannel *s, Error **errp)
-{
-    g_autofree char *identity = tls_ops()->peer_identity(s->session);
-
-    if (!identity) {
-        error_setg(errp, "Authorisation '%s' is required, but the client has not said who it is", s->authz);
-        return false;
-    }
-    return authz_check(s->authz, identity, errp);
-}
-
-bool io_channel_tls_handshake(IoChannel *ch, Error **errp)
-{
-    TlsChannel *s = tls_channel(ch);
-    Error *err = NULL;
-    int ret;
-
-    while ((ret = tls_ops()->handshake(s->session, &err)) != 0) {
-        if (ret == TLS_ERROR) {
-            explain(s, err, errp);
-            error_prepend(errp, "TLS handshake failed: ");
-            return false;
-        }
-        io_channel_wait(s->below, ret == TLS_WANT_WRITE);
-    }
-    s->ready = true;
-    return !s->authz || authorize(s, errp);
-}
-
-typedef struct AsyncHandshake {
-    IoChannel *ch;
-    IoTlsDone *done;
-    void *opaque;
-    Error *err;
-} AsyncHandshake;
-
-static void handshake_done(void *opaque)
-{
-    AsyncHandshake *a = opaque;
-
-    a->done(a->opaque, a->err);
-    io_channel_unref(a->ch);
-    g_free(a);
-}
-
-static void coroutine_fn handshake_coroutine(void *opaque)
-{
-    AsyncHandshake *a = opaque;
-
-    if (!io_channel_tls_handshake(a->ch, &a->err)) {
-        assert(a->err);
-    }
-    event_loop_run_soon(event_loop_current(), handshake_done, a);
-}
-
-void io_channel_tls_handshake_async(IoChannel *ch, IoTlsDone *done, void *opaque)
-{
-    AsyncHandshake *a = g_new0(AsyncHandshake, 1);
-
-    *a = (AsyncHandshake) { .ch = io_channel_ref(ch), .done = done, .opaque = opaque };
-    coroutine_enter(coroutine_create(handshake_coroutine, a));
 }

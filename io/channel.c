@@ -255,3 +255,49 @@ void io_channel_set_handlers(IoChannel *ch, EventLoop *loop, EventFdHandler *on_
     ch->opaque = opaque;
     update_handlers(ch);
 }
+
+/* ---- channels on top of others ---- */
+
+bool io_channel_handshake(IoChannel *ch, Error **errp)
+{
+    return !ch->ops->handshake || ch->ops->handshake(ch, errp);
+}
+
+bool io_channel_unsent(IoChannel *ch)
+{
+    return ch->ops->unsent && ch->ops->unsent(ch);
+}
+
+typedef struct AsyncHandshake {
+    IoChannel *ch;
+    IoHandshakeDone *done;
+    void *opaque;
+    Error *err;
+} AsyncHandshake;
+
+static void handshake_done(void *opaque)
+{
+    AsyncHandshake *a = opaque;
+
+    a->done(a->opaque, a->err);
+    io_channel_unref(a->ch);
+    g_free(a);
+}
+
+static void coroutine_fn handshake_coroutine(void *opaque)
+{
+    AsyncHandshake *a = opaque;
+
+    if (!io_channel_handshake(a->ch, &a->err)) {
+        assert(a->err);
+    }
+    event_loop_run_soon(event_loop_current(), handshake_done, a);
+}
+
+void io_channel_handshake_async(IoChannel *ch, IoHandshakeDone *done, void *opaque)
+{
+    AsyncHandshake *a = g_new0(AsyncHandshake, 1);
+
+    *a = (AsyncHandshake) { .ch = io_channel_ref(ch), .done = done, .opaque = opaque };
+    coroutine_enter(coroutine_create(handshake_coroutine, a));
+}

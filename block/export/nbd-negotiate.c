@@ -409,7 +409,7 @@ static Step coroutine_fn option_starttls(NbdClient *c, Option *o)
     }
     io_channel_unref(c->ch);
     c->ch = tls;
-    return io_channel_tls_handshake(tls, o->errp) ? STEP_NEXT : STEP_GONE;
+    return io_channel_handshake(tls, o->errp) ? STEP_NEXT : STEP_GONE;
 }
 
 static Step coroutine_fn option_structured(NbdClient *c, Option *o)

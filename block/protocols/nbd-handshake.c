@@ -148,7 +148,7 @@ static bool start_tls(Handshake *h)
     }
     io_channel_unref(*h->ch);
     *h->ch = tls;
-    return io_channel_tls_handshake(tls, h->errp);
+    return io_channel_handshake(tls, h->errp);
 }
 
 /* ---- hello ---- */

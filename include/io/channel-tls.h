@@ -12,21 +12,11 @@
 #include "io/channel.h"
 
 /*
- * @below and @creds are referenced. Nothing is sent yet. @authz (may be NULL): the authorisation
+ * @below and @creds are referenced. Nothing is sent before io_channel_handshake(). @authz (may be NULL): the authorisation
  * object that the client's identity must satisfy. @hostname: what the server's certificate must
  * be for (NULL: not checked; required when tls_creds_need_hostname()).
  */
 IoChannel *io_channel_new_tls_server(IoChannel *below, TlsCreds *creds, const char *authz, Error **errp);
 IoChannel *io_channel_new_tls_client(IoChannel *below, TlsCreds *creds, const char *hostname, Error **errp);
-
-/*
- * Before anything else: agree on keys, check the peer. Waits, or yields in a
- * coroutine (then @below must be non-blocking). After a failure the channel is only good for
- * closing.
- */
-bool io_channel_tls_handshake(IoChannel *ch, Error **errp);
-/* The same from a callback of the current loop: @done runs on it later, @err (NULL: fine) is its to free. */
-typedef void IoTlsDone(void *opaque, Error *err);
-void io_channel_tls_handshake_async(IoChannel *ch, IoTlsDone *done, void *opaque);
 
 #endif

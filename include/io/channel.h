@@ -29,6 +29,10 @@ typedef struct IoChannelOps {
     int (*poll_fd)(IoChannel *ch, bool for_write);      /* to wait on outside loops and coroutines */
     bool (*close)(IoChannel *ch, Error **errp);         /* idempotent */
     void (*free)(IoChannel *ch);
+    /* Of a channel on top of another; each may be NULL. */
+    bool (*handshake)(IoChannel *ch, Error **errp);
+    bool (*unsent)(IoChannel *ch);
+    IoChannel *(*below)(IoChannel *ch);
     bool can_pass_fds;
 } IoChannelOps;
 
@@ -67,6 +71,17 @@ bool io_channel_shutdown(IoChannel *ch, bool read, bool write, Error **errp);
 int64_t io_channel_seek(IoChannel *ch, int64_t offset, int whence, Error **errp);
 bool io_channel_close(IoChannel *ch, Error **errp);
 bool io_channel_can_pass_fds(const IoChannel *ch);
+/*
+ * What must come before anything else on a channel on top of another (TLS: agree on keys, check the
+ * peer); of those below, too. Waits, or yields in a coroutine (then the lowest must be non-blocking).
+ * After a failure the channel is only good for closing. Kinds that have none succeed at once.
+ */
+bool io_channel_handshake(IoChannel *ch, Error **errp);
+/* The same from a callback of the current loop: @done runs on it later, @err (NULL: fine) is its to free. */
+typedef void IoHandshakeDone(void *opaque, Error *err);
+void io_channel_handshake_async(IoChannel *ch, IoHandshakeDone *done, void *opaque);
+/* Written bytes wait in the channel for the one below; they go out while there is an on_write handler. Any thread. */
+bool io_channel_unsent(IoChannel *ch);
 /* Readiness handlers; NULL for none, both NULL to stop. Closing stops them. */
 void io_channel_set_handlers(IoChannel *ch, EventLoop *loop, EventFdHandler *on_read, EventFdHandler *on_write, void *opaque);
 

@@ -83,8 +83,8 @@ static void handshaken(void *opaque, Error *err)
 
 static void handshake(End *server, End *client)
 {
-    io_channel_tls_handshake_async(server->ch, handshaken, server);
-    io_channel_tls_handshake_async(client->ch, handshaken, client);
+    io_channel_handshake_async(server->ch, handshaken, server);
+    io_channel_handshake_async(client->ch, handshaken, client);
     while (!server->done || !client->done) {
         event_loop_poll(event_loop_main(), true);
         /* Who gives up, hangs up. */
@@ -213,7 +213,7 @@ static void test_garbage(void)
     End s, c;
 
     open_pair(&s, &c, "psk-server", "psk-client", NULL);
-    io_channel_tls_handshake_async(s.ch, handshaken, &s);
+    io_channel_handshake_async(s.ch, handshaken, &s);
     io_channel_write_all(c.below, "GET / HTTP/1.0\r\n\r\n", 18, &error_abort);
     while (!s.done) {
         event_loop_poll(event_loop_main(), true);
@@ -222,7 +222,7 @@ static void test_garbage(void)
     close_end(&s);
     close_end(&c);
     open_pair(&s, &c, "psk-server", "psk-client", NULL);
-    io_channel_tls_handshake_async(s.ch, handshaken, &s);
+    io_channel_handshake_async(s.ch, handshaken, &s);
     close_end(&c);
     while (!s.done) {
         event_loop_poll(event_loop_main(), true);
