@@ -86,6 +86,7 @@ static void *iothread_run(void *opaque)
     IoThread *t = opaque;
 
     event_loop_set_current(t->loop);
+    event_loop_claim(t->loop, NULL);
     pthread_mutex_lock(&t->lock);
     t->tid = thread_tid();
     t->started = true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The inside of an EventLoop, shared by the files that implement it:
- * event-loop.c (descriptors, waiting), bottom-half.c, timer.c, main-loop.c,
- * thread-pool.c and coroutine.c.
+ * event-loop.c (descriptors, waiting with epoll), event-ring.c (waiting with
+ * io_uring), bottom-half.c, timer.c, main-loop.c, thread-pool.c and coroutine.c.
  */
 #ifndef UTIL_EVENT_LOOP_INT_H
 #define UTIL_EVENT_LOOP_INT_H
@@ -12,13 +12,17 @@
 
 /* A watched descriptor. Fields are guarded by EventLoop.lock. */
 typedef struct FdWatch FdWatch;
+typedef struct RingPoll RingPoll;
+typedef struct EventRing EventRing;
+struct epoll_event;
 struct FdWatch {
     int fd;
     EventFdHandler *on_read;
     EventFdHandler *on_write;
     EventPollHandler *poll;
     void *opaque;
-    uint32_t armed;             /* what epoll watches for; 0: not in the epoll set */
+    uint32_t armed;             /* EPOLL* events that are watched for; 0: none */
+    RingPoll *ring_poll;        /* the poll in the kernel, when the loop waits with io_uring */
     bool external;
     bool edge;                  /* an eventfd: every write is an edge, nobody needs to read it */
     bool always_ready;          /* a kind that epoll refuses (regular file, /dev/null) */
@@ -46,6 +50,7 @@ struct EventLoop {
     unsigned refs;
     int epoll_fd;
     int wake_fd;
+    EventRing *ring;            /* NULL: the loop waits with epoll */
 
     /* Waking: see event_loop_wake(). */
     bool wake_pending;
@@ -61,7 +66,7 @@ struct EventLoop {
     int by_fd_len;
     FdWatch *graveyard;
     unsigned dispatching;       /* depth, over all threads */
-    unsigned always_ready;      /* watches that are ready without epoll */
+    unsigned always_ready;      /* watches that are ready without waiting */
     FdWatch **pollables;        /* watches with a poll hook */
     unsigned pollable, pollable_alloc;
     unsigned external_disabled;
@@ -81,6 +86,45 @@ struct EventLoop {
 };
 
 void event_loop_set_main(EventLoop *loop);
+
+/* The kind of @w turned out to be one that is not for polling. The lock is held. */
+void event_loop_watch_always_ready(EventLoop *loop, FdWatch *w);
+
+#ifdef CONFIG_IO_URING
+/* NULL with @errp set when the host has no io_uring that will do. */
+EventRing *event_ring_new(Error **errp);
+void event_ring_free(EventRing *ring);
+/* FdWatch.armed changed, or the file behind the descriptor. The lock is held; any thread. */
+void event_ring_update(EventLoop *loop, FdWatch *w);
+/* As epoll_wait(); a wake has no watch. The loop's thread. */
+int event_ring_wait(EventLoop *loop, struct epoll_event *events, int max, int64_t timeout_ns);
+bool event_ring_pending(EventLoop *loop);
+#else
+static inline EventRing *event_ring_new(Error **errp)
+{
+    error_setg(errp, "built without io_uring");
+    return NULL;
+}
+
+static inline void event_ring_free(EventRing *ring)
+{
+}
+
+static inline void event_ring_update(EventLoop *loop, FdWatch *w)
+{
+}
+
+static inline int event_ring_wait(EventLoop *loop, struct epoll_event *events, int max,
+                                  int64_t timeout_ns)
+{
+    return 0;
+}
+
+static inline bool event_ring_pending(EventLoop *loop)
+{
+    return false;
+}
+#endif
 
 /* Whether a bottom half waits; runs those that were there at the call. */
 bool event_loop_bh_pending(EventLoop *loop);

@@ -3,9 +3,8 @@
  * EventLoop: watched descriptors, waiting and waking (include/util/event-loop.h).
  *
  * Descriptors are waited for with epoll, level-triggered but for eventfd
- * notifiers. io_uring is not used for waiting: epoll costs one system call a
- * round, and the io_uring engine of the block layer announces its completions
- * by an eventfd here. Nothing outside this file knows the mechanism.
+ * notifiers, or with io_uring (event-ring.c) once a thread has claimed the loop
+ * for itself. The main loop stays with epoll: glib and vCPU threads poll it too.
  *
  * Threads: one thread polls a loop; others hand it work (bottom halves, timers,
  * watches) and wake it. The table of watches has a lock that is never held while
@@ -97,6 +96,9 @@ static void event_loop_free(EventLoop *loop)
         g_free(loop->by_fd[i]);
     }
     bury(loop);
+    if (loop->ring) {
+        event_ring_free(loop->ring);
+    }
     g_free(loop->by_fd);
     g_free(loop->pollables);
     pthread_mutex_destroy(&loop->lock);
@@ -278,8 +280,13 @@ static void watch_set_always_ready(EventLoop *loop, FdWatch *w, bool ready)
     }
 }
 
+void event_loop_watch_always_ready(EventLoop *loop, FdWatch *w)
+{
+    watch_set_always_ready(loop, w, true);
+}
+
 /*
- * Bring epoll in line with the watch; @anew: even if nothing seems to change. An
+ * Bring the kernel in line with the watch; @anew: even if nothing seems to change. An
  * unwanted descriptor is taken out rather than left with no events, for epoll
  * reports hang-ups regardless.
  */
@@ -300,6 +307,11 @@ static void watch_update(EventLoop *loop, FdWatch *w, bool anew)
     if (w->always_ready) {
         watch_set_always_ready(loop, w, false);
         w->armed = 0;
+        return;
+    }
+    if (loop->ring) {
+        w->armed = want;
+        event_ring_update(loop, w);
         return;
     }
     ret = epoll_ctl(loop->epoll_fd, op, w->fd, &ev);
@@ -454,6 +466,32 @@ void event_loop_enable_external(EventLoop *loop)
     }
 }
 
+bool event_loop_claim(EventLoop *loop, Error **errp)
+{
+    EventRing *ring = event_ring_new(errp);
+
+    if (!ring) {
+        return false;
+    }
+    pthread_mutex_lock(&loop->lock);
+    for (int i = 0; i < loop->by_fd_len; i++) {
+        FdWatch *w = loop->by_fd[i];
+
+        if (w && w->armed && !w->always_ready) {
+            epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL);
+            w->armed = 0;
+        }
+    }
+    loop->ring = ring;
+    for (int i = 0; i < loop->by_fd_len; i++) {
+        if (loop->by_fd[i]) {
+            watch_update(loop, loop->by_fd[i], false);
+        }
+    }
+    pthread_mutex_unlock(&loop->lock);
+    return true;
+}
+
 /* ---- running handlers ---- */
 
 /* The handlers are copied under the lock and called without it. */
@@ -519,7 +557,7 @@ static bool run_events(EventLoop *loop, const struct epoll_event *events, int n)
     return progress;
 }
 
-/* Those that epoll does not take; few if any. */
+/* Those that cannot be waited for; few if any. */
 static bool run_always_ready(EventLoop *loop)
 {
     bool progress = false;
@@ -556,6 +594,9 @@ static int wait_events(EventLoop *loop, struct epoll_event *events, int64_t time
     static bool no_pwait2;      /* kernels before 5.11 */
     int n;
 
+    if (loop->ring) {
+        return event_ring_wait(loop, events, EVENTS_PER_ROUND, timeout_ns);
+    }
     if (timeout_ns > 0 && !atomic_load(&no_pwait2)) {
         struct timespec ts = { timeout_ns / 1000000000, timeout_ns % 1000000000 };
 
@@ -625,7 +666,8 @@ static bool busy_poll(EventLoop *loop)
         if (poll_once(loop)) {
             return true;
         }
-        if (event_loop_bh_pending(loop) || atomic_load(&loop->wake_pending)) {
+        if (event_loop_bh_pending(loop) || atomic_load(&loop->wake_pending) ||
+            (loop->ring && event_ring_pending(loop))) {
             return false;
         }
     } while (clock_now_ns(CLOCK_TYPE_REALTIME) - start < limit);

@@ -2,8 +2,8 @@
 /*
  * EventLoop: file descriptors, timers, bottom halves and coroutines of one
  * thread. The main thread's loop is a source of glib's default main context;
- * an iothread's runs by itself. epoll; linux_aio and io_uring completions
- * arrive through fd handlers of the engines (block/engines).
+ * an iothread's runs by itself. linux_aio and io_uring completions of the block
+ * layer arrive through fd handlers of its engines (block/engines).
  *
  * Thread: functions are for the loop's own thread (or, before it runs, its
  * creator) except those marked "any thread". The main loop's functions may
@@ -31,6 +31,13 @@ EventLoop *event_loop_current(void);
 void event_loop_set_current(EventLoop *loop);
 /* True when the caller is on the thread that runs @loop. Any thread. */
 bool event_loop_is_current(EventLoop *loop);
+
+/*
+ * The calling thread, whose current loop @loop is, alone polls it from now on,
+ * so that it may wait with io_uring. False with @errp set when the host allows
+ * none: the loop goes on with epoll.
+ */
+bool event_loop_claim(EventLoop *loop, Error **errp);
 
 /*
  * Run what is due, waiting for it when @blocking. Returns true when a handler

@@ -692,29 +692,167 @@ static void test_main_loop(void)
     main_loop_set_lock_hooks(NULL, NULL);
 }
 
+/* ---- the same, waiting with io_uring ---- */
+
+typedef void TestFunc(void);
+
+/* Runs a test on a loop that this thread has claimed. */
+static void on_ring(gconstpointer test)
+{
+    EventLoop *main = loop;
+    Error *err = NULL;
+
+    loop = event_loop_new(&error_abort);
+    event_loop_set_current(loop);
+    if (event_loop_claim(loop, &err)) {
+        ((TestFunc *)test)();
+    } else {
+        g_test_skip(error_message(err));
+        error_free(err);
+    }
+    event_loop_unref(loop);
+    loop = main;
+    event_loop_set_current(loop);
+}
+
+/* More watches than the ring has entries, each ready; the file of a forgotten one is closed at once. */
+static void test_many_fds(void)
+{
+    enum { COUNT = 300 };
+    g_autofree Pipe *p = g_new(Pipe, COUNT);
+    int reads = 0;
+    char c;
+
+    for (int i = 0; i < COUNT; i++) {
+        pipe_open(&p[i]);
+        event_loop_set_fd(loop, p[i].fd[0], pipe_read, NULL, &p[i]);
+        g_assert_cmpint(write(p[i].fd[1], "x", 1), ==, 1);
+    }
+    while (reads < COUNT) {
+        event_loop_poll(loop, true);
+        reads = 0;
+        for (int i = 0; i < COUNT; i++) {
+            g_assert_cmpint(p[i].reads, <=, 1);
+            reads += p[i].reads;
+        }
+    }
+    for (int i = 0; i < COUNT; i++) {
+        event_loop_set_fd(loop, p[i].fd[0], NULL, NULL, NULL);
+        close(p[i].fd[0]);
+        g_assert_cmpint(read(p[i].fd[1], &c, 1), ==, 0);
+        close(p[i].fd[1]);
+    }
+}
+
+/* A descriptor that was closed without a word and came back under its number. */
+static void test_fd_again(void)
+{
+    Pipe a, b;
+
+    pipe_open(&a);
+    event_loop_set_fd(loop, a.fd[0], pipe_read, NULL, &a);
+    settle();
+    pipe_open(&b);
+    g_assert_cmpint(dup2(b.fd[0], a.fd[0]), ==, a.fd[0]);
+    close(b.fd[0]);
+    b.fd[0] = a.fd[0];
+    event_loop_set_fd(loop, b.fd[0], pipe_read, NULL, &b);
+    g_assert_cmpint(write(b.fd[1], "x", 1), ==, 1);
+    event_loop_poll(loop, true);
+    settle();
+    g_assert_cmpint(b.reads, ==, 1);
+    g_assert_cmpint(a.reads, ==, 0);
+    event_loop_set_fd(loop, b.fd[0], NULL, NULL, NULL);
+    close(a.fd[1]);
+    pipe_close(&b);
+}
+
+static void *claiming_thread(void *opaque)
+{
+    LoopThread *t = opaque;
+
+    event_loop_set_current(t->loop);
+    event_loop_claim(t->loop, NULL);
+    return loop_thread(t);
+}
+
+static void nothing(void *opaque)
+{
+}
+
+/* Watches set before the claim, and set and forgotten by another thread while the loop sleeps. */
+static void test_fd_other_thread(void)
+{
+    LoopThread t = { .loop = event_loop_new(&error_abort) };
+    EventNotifier n;
+    int kicks = 0;
+    Pipe p;
+
+    g_assert_true(event_notifier_init(&n, true, &error_abort));
+    event_loop_set_notifier(t.loop, &n, count, &kicks);
+    pthread_create(&t.thread, NULL, claiming_thread, &t);
+    while (!atomic_load(&kicks)) {
+        g_usleep(200);
+    }
+    for (int i = 0; i < 200; i++) {
+        pipe_open(&p);
+        event_loop_set_fd(t.loop, p.fd[0], pipe_read, NULL, &p);
+        g_assert_cmpint(write(p.fd[1], "x", 1), ==, 1);
+        while (!atomic_load(&p.reads)) {
+            g_usleep(50);
+        }
+        event_loop_set_fd(t.loop, p.fd[0], NULL, NULL, NULL);
+        event_loop_run_wait(t.loop, nothing, NULL);
+        g_assert_cmpint(p.reads, ==, 1);
+        pipe_close(&p);
+    }
+    atomic_store(&t.stop, true);
+    event_loop_wake(t.loop);
+    pthread_join(t.thread, NULL);
+    event_loop_set_notifier(t.loop, &n, NULL, NULL);
+    event_notifier_cleanup(&n);
+    event_loop_unref(t.loop);
+}
+
+static const struct {
+    const char *name;
+    TestFunc *fn;
+} both_ways[] = {
+    { "bh", test_bh },
+    { "fd", test_fd },
+    { "fd-forget", test_fd_forget },
+    { "fd-file", test_fd_file },
+    { "fd-many", test_many_fds },
+    { "fd-again", test_fd_again },
+    { "external", test_external },
+    { "notifier", test_notifier },
+    { "busy-poll", test_busy_poll },
+    { "timer", test_timer },
+    { "timer-short", test_timer_short },
+};
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     main_loop_init(&error_abort);
     clock_virtual_set_manual();
     loop = event_loop_main();
-    g_test_add_func("/event-loop/bh", test_bh);
     g_test_add_func("/event-loop/bh-order", test_bh_order);
     g_test_add_func("/event-loop/bh-left", test_bh_left);
     g_test_add_func("/event-loop/bh-threads", test_bh_threads);
     g_test_add_func("/event-loop/run-wait", test_run_wait);
-    g_test_add_func("/event-loop/fd", test_fd);
-    g_test_add_func("/event-loop/fd-forget", test_fd_forget);
-    g_test_add_func("/event-loop/fd-file", test_fd_file);
-    g_test_add_func("/event-loop/external", test_external);
-    g_test_add_func("/event-loop/notifier", test_notifier);
-    g_test_add_func("/event-loop/busy-poll", test_busy_poll);
-    g_test_add_func("/event-loop/timer", test_timer);
-    g_test_add_func("/event-loop/timer-short", test_timer_short);
     g_test_add_func("/event-loop/timer-victim", test_timer_victim);
     g_test_add_func("/event-loop/timer-free", test_timer_free);
     g_test_add_func("/event-loop/timer-heap", test_timer_heap);
     g_test_add_func("/event-loop/virtual-clock", test_virtual_clock);
     g_test_add_func("/event-loop/main-loop", test_main_loop);
+    g_test_add_func("/event-loop/fd-other-thread", test_fd_other_thread);
+    for (size_t i = 0; i < G_N_ELEMENTS(both_ways); i++) {
+        g_autofree char *epoll = g_strdup_printf("/event-loop/epoll/%s", both_ways[i].name);
+        g_autofree char *ring = g_strdup_printf("/event-loop/io_uring/%s", both_ways[i].name);
+
+        g_test_add_func(epoll, both_ways[i].fn);
+        g_test_add_data_func(ring, both_ways[i].fn, on_ring);
+    }
     return g_test_run();
 }
