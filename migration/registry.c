@@ -16,6 +16,8 @@ typedef struct StateEntry {
 
 static StateEntry *entries;
 
+const StateTable state_table_none = { .name = "none", .fields = (const StateField[]) { STATE_F_END } };
+
 void state_register(const StateTable *table, const char *id, uint32_t instance, void *opaque)
 {
     StateEntry **end = &entries;

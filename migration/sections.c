@@ -82,7 +82,7 @@ static int add_device(Object *obj, void *opaque)
     if (!dev || !dev->realized) {
         return 0;
     }
-    if (ops->state) {
+    if (ops->state != &state_table_none) {
         add_device_table(opaque, dev, ops->state);
     }
     if (ops->member_state && ops->member_state(dev)) {

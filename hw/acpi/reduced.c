@@ -88,6 +88,7 @@ static void reduced_unrealize(DeviceState *dev)
 static const DeviceOps reduced_ops = {
     .realize = reduced_realize,
     .unrealize = reduced_unrealize,
+    .state = &state_table_none,
 };
 
 OBJECT_TYPE(acpi_reduced_type) = {

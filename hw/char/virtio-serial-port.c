@@ -323,6 +323,7 @@ static const ObjectProperty port_properties[] = {
 static const DeviceOps port_ops = {
     .realize = port_realize,
     .unrealize = port_unrealize,
+    .state = &state_table_none,         /* the queues and flags of ports are virtio-serial's */
     .bus = &virtio_serial_bus_type,
     .category = DEVICE_CATEGORY_INPUT,
     .user_creatable = true,

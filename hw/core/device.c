@@ -147,7 +147,7 @@ bool device_realize(DeviceState *dev, BusState *bus, Error **errp)
     bool was_loose = !dev->obj.parent;
     const HotplugOps *plug;
 
-    assert(!dev->realized && ops);
+    assert(!dev->realized && ops && ops->state);
     if (dev->init_error) {
         error_propagate(errp, error_copy(dev->init_error));
         return false;

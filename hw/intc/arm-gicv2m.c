@@ -99,7 +99,9 @@ static void gicv2m_unrealize(DeviceState *dev)
     memory_region_cleanup(&GICV2M(dev)->io);
 }
 
-static const DeviceOps gicv2m_ops = { .realize = gicv2m_realize, .unrealize = gicv2m_unrealize };
+static const DeviceOps gicv2m_ops = {
+    .realize = gicv2m_realize, .unrealize = gicv2m_unrealize, .state = &state_table_none,
+};
 
 OBJECT_TYPE_STATIC(gicv2m_type) = {
     .name = "arm-gicv2m",

@@ -88,6 +88,7 @@ static const ObjectProperty boot_timer_properties[] = {
 static const DeviceOps boot_timer_ops = {
     .realize = boot_timer_realize,
     .unrealize = boot_timer_unrealize,
+    .state = &state_table_none,
     .bus = &isa_bus_type,
     .user_creatable = true,
 };

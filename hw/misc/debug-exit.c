@@ -60,6 +60,7 @@ static const ObjectProperty debug_exit_properties[] = {
 static const DeviceOps debug_exit_ops = {
     .realize = debug_exit_realize,
     .unrealize = debug_exit_unrealize,
+    .state = &state_table_none,
     .bus = &isa_bus_type,
     .user_creatable = true,
 };

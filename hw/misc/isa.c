@@ -31,7 +31,7 @@ static void isa_bridge_init(Object *obj)
     bus_init(&b->bus, &isa_bus_type, &b->dev, "isa.0");
 }
 
-static const DeviceOps isa_bridge_ops = { .category = DEVICE_CATEGORY_BRIDGE };
+static const DeviceOps isa_bridge_ops = { .state = &state_table_none, .category = DEVICE_CATEGORY_BRIDGE };
 
 OBJECT_TYPE(isa_bridge_type) = {
     .name = "isa-host",

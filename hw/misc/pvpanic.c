@@ -69,6 +69,7 @@ static const ObjectProperty pvpanic_properties[] = {
 static const DeviceOps pvpanic_ops = {
     .realize = pvpanic_realize,
     .unrealize = pvpanic_unrealize,
+    .state = &state_table_none,
     .bus = &isa_bus_type,
     .user_creatable = true,
 };

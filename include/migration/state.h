@@ -90,6 +90,9 @@ struct StateTable {
 #define STATE_F_CUSTOM(st, f, s, l) STATE_FIELD_(st, f, STATE_CUSTOM, .save = (s), .load = (l))
 #define STATE_F_END { .kind = STATE_END }
 
+/* Of a device that keeps nothing between two accesses, or whose state another table holds: nothing is saved. */
+extern const StateTable state_table_none;
+
 /* State that belongs to no device (the clock, a vCPU). @instance tells same-named ones apart. */
 void state_register(const StateTable *table, const char *id, uint32_t instance, void *opaque);
 void state_unregister(const StateTable *table, void *opaque);

@@ -123,6 +123,7 @@ static const PciDeviceOps test_pci_ops = {
 
 static const DeviceOps test_device_ops = {
     PCI_DEVICE_OPS,
+    .state = &state_table_none,
     .user_creatable = true,
     .hotpluggable = true,
 };

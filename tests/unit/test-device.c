@@ -123,7 +123,7 @@ static const ObjectProperty toy_properties[] = {
 
 static const DeviceOps bridge_ops = {
     .realize = bridge_realize, .unrealize = bridge_unrealize, .reset = toy_reset,
-    .user_creatable = true,
+    .state = &state_table_none, .user_creatable = true,
 };
 
 OBJECT_TYPE(bridge_type) = {
@@ -133,7 +133,7 @@ OBJECT_TYPE(bridge_type) = {
 
 static const DeviceOps leaf_ops = {
     .realize = toy_realize, .unrealize = toy_unrealize, .reset = toy_reset,
-    .bus = &toy_bus_type, .user_creatable = true, .hotpluggable = true,
+    .state = &state_table_none, .bus = &toy_bus_type, .user_creatable = true, .hotpluggable = true,
 };
 
 OBJECT_TYPE(leaf_type) = {

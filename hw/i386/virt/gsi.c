@@ -19,7 +19,7 @@ static void gsi_init(Object *obj)
     device_init_gpio_in((DeviceState *)obj, NULL, set_line, VIRT_GSI_COUNT);
 }
 
-static const DeviceOps gsi_ops = { .realize = NULL };
+static const DeviceOps gsi_ops = { .state = &state_table_none };
 
 OBJECT_TYPE_STATIC(gsi_type) = {
     .name = "x86-gsi",

@@ -112,7 +112,7 @@ static bool ich9_realize(DeviceState *dev, Error **errp)
     return true;
 }
 
-static const DeviceOps ich9_ops = { .realize = ich9_realize };
+static const DeviceOps ich9_ops = { .realize = ich9_realize, .state = &state_table_none };
 
 OBJECT_TYPE_STATIC(ich9_type) = {
     .name = "ICH9-LPC", .parent = &device_type, .instance_size = sizeof(Ich9Settings),

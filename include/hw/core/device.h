@@ -31,7 +31,7 @@ typedef struct DeviceOps {
     bool (*realize)(DeviceState *dev, Error **errp);
     void (*unrealize)(DeviceState *dev);        /* may be NULL when realize has nothing to undo */
     void (*reset)(DeviceState *dev);            /* to power-on state; may be NULL */
-    const StateTable *state;                    /* NULL: no migratable state */
+    const StateTable *state;                    /* &state_table_none when there is nothing to keep */
     /* The table of what a family's member adds to @state; loads after it. May be NULL, may give NULL. */
     const StateTable *(*member_state)(DeviceState *dev);
     const TypeInfo *bus;                        /* kind of bus that it sits on; NULL: none (system device) */
