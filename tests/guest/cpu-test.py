@@ -29,18 +29,28 @@ class Leaves(dict):
         return text.rstrip(b'\0').decode()
 
 
+def parse_leaves(text):
+    leaves = Leaves()
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 7 and words[0] == 'cpuid':
+            f, i, *regs = (int(w, 16) for w in words[1:])
+            leaves[f, i] = tuple(regs)
+    return leaves
+
+
 def cpuid(cpu, smp='1'):
-    """The leaves of the first CPU, and what management says of it."""
+    """The leaves of the first CPU, and what management says of it; the same in a new process that goes on with it."""
     with guest.Guest('-m', '64', '-cpu', cpu, '-smp', smp, '-kernel', PAYLOAD,
                      '-append', 'only=cpuid dump=cpuid end=halt') as g:
         g.wait_console('1..1')
         text = g.console()
-        leaves = Leaves()
-        for line in text.splitlines():
-            words = line.split()
-            if len(words) == 7 and words[0] == 'cpuid':
-                f, i, *regs = (int(w, 16) for w in words[1:])
-                leaves[f, i] = tuple(regs)
+        leaves = parse_leaves(text)
+        guest.move(g)
+        g.qmp.cmd('system_reset')
+        runner.wait_for(lambda: g.console().count('1..1') == 2, 60, 'the second report')
+        again = parse_leaves(g.console()[len(text):])
+        runner.equal(again, leaves, 'leaves after save and restore')
         path = g.qmp.cmd('query-cpus-fast')[0]['qom-path']
         names = [p['name'] for p in g.qmp.cmd('qom-list', path=path) if p['type'] == 'bool']
         features = {n: g.qmp.cmd('qom-get', path=path, property=n) for n in names}

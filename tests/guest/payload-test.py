@@ -58,18 +58,22 @@ def check_pattern(disk):
             runner.equal(f.read(512), struct.pack('<I', n) * 128, 'sector %d' % n)
 
 
-def talk(path):
-    """The payload greets on its named port and returns our line in capitals."""
+def connect_port(path):
     sock = socket.socket(socket.AF_UNIX)
     sock.settimeout(60)
     runner.wait_for(lambda: os.path.exists(path), what='socket of the port')
     sock.connect(path)
-    stream = sock.makefile('rwb')
-    runner.equal(stream.readline(), b'ready\n', 'greeting on the port')
-    stream.write(b'some words\n')
-    stream.flush()
-    runner.equal(stream.readline(), b'SOME WORDS\n', 'answer on the port')
-    sock.close()
+    return sock
+
+
+def talk(path, between=lambda: None):
+    """The payload greets on its named port and returns our line in capitals."""
+    with connect_port(path) as sock, sock.makefile('rb') as stream:
+        runner.equal(stream.readline(), b'ready\n', 'greeting on the port')
+    between()
+    with connect_port(path) as sock, sock.makefile('rb') as stream:
+        sock.sendall(b'some words\n')
+        runner.equal(stream.readline(), b'SOME WORDS\n', 'answer on the port')
 
 
 def run_restored(packed=False, extra_blk='', extra=(), smp=2):
@@ -142,27 +146,42 @@ def test_all_iothread_restored():
     run_restored(extra_blk=',iothread=io0', extra=['-object', 'iothread,id=io0'], smp=1)
 
 
-def test_reset():
+def case_port(then):
+    """A conversation on the named port, whose host side goes away and comes back."""
+    port = '/tmp/nemu-payload-%d.sock' % os.getpid()
+    with payload('-device', 'virtio-serial-pci,id=vs0', '-chardev', 'socket,id=p0,path=%s,server=on,wait=off' % port,
+                 '-device', 'virtserialport,bus=vs0.0,chardev=p0,name=test.0', append='end=halt only=port') as g:
+        talk(port, lambda: then(g))
+        g.wait_console('1..1')
+        check_tap(g.console())
+
+
+def case_reset(then):
     """A guest that resets itself starts over, with the event that says so."""
     with payload('-device', 'virtio-rng-pci', append='end=reset only=rng') as g:
         for _ in range(2):
             runner.equal(g.qmp.wait_event('RESET', timeout=60)['data'], {'guest': True, 'reason': 'guest-reset'})
+            then(g)
         g.qmp.cmd('quit')
         runner.equal(g.wait(), 0, 'exit status')
-        check_tap(g.console().rsplit('TAP version', 1)[0], plans=g.console().rsplit('TAP version', 1)[0].count('1..'))
+        runs = g.console().rsplit('TAP version', 1)[0]
+        check_tap(runs, plans=runs.count('1..'))
 
 
-def test_no_reboot():
-    with payload('-no-reboot', append='end=reset only=acpi') as g:
+def case_no_reboot(then):
+    with payload('-S', '-no-reboot', append='end=reset only=acpi') as g:
+        then(g)
+        g.qmp.cmd('cont')
         runner.equal(g.qmp.wait_event('SHUTDOWN', timeout=60)['data'], {'guest': True, 'reason': 'guest-reset'})
         runner.equal(g.wait(), 0, 'exit status')
 
 
-def test_no_shutdown():
+def case_no_shutdown(then):
     """With -no-shutdown the process stays after power-off and can be reset and run again."""
     with payload('-no-shutdown', append='end=off only=acpi') as g:
         g.qmp.wait_event('SHUTDOWN', timeout=60)
         g.qmp.wait_event('STOP')
+        then(g)
         runner.equal(g.qmp.cmd('query-status')['status'], 'shutdown')
         g.qmp.cmd('system_reset')
         g.qmp.wait_event('RESET')
@@ -171,22 +190,26 @@ def test_no_shutdown():
         runner.equal(len(re.findall('^1\\.\\.', g.console(), re.M)), 2, 'complete reports')
 
 
-def test_debug_exit():
-    with payload('-device', 'isa-debug-exit', append='end=debug only=acpi') as g:
+def case_debug_exit(then):
+    with payload('-S', '-device', 'isa-debug-exit', append='end=debug only=acpi') as g:
+        then(g)
+        g.qmp.cmd('cont')
         runner.equal(g.wait(60), 0x10 << 1 | 1, 'exit status')
 
 
-def test_stop_cont():
+def case_stop_cont(then):
     with payload('-S', append='end=halt only=acpi') as g:
         runner.equal(g.qmp.cmd('query-status')['status'], 'prelaunch')
         runner.equal(g.console(), '')
         g.qmp.cmd('cont')
         g.qmp.wait_event('RESUME')
         g.wait_console('1..1')
-        for _ in range(20):
+        for i in range(20):
             g.qmp.cmd('stop')
             g.qmp.wait_event('STOP')
             runner.equal(g.qmp.cmd('query-status'), {'running': False, 'singlestep': False, 'status': 'paused'})
+            if i % 5 == 0:
+                then(g)
             g.qmp.cmd('cont')
             g.qmp.wait_event('RESUME')
         cpus = g.qmp.cmd('query-cpus-fast')
@@ -202,4 +225,4 @@ def test_stop_cont():
 
 if __name__ == '__main__':
     guest.require_kvm()
-    runner.main(globals())
+    runner.main(guest.straight_and_restored(globals()))

@@ -6,6 +6,7 @@ A script that needs KVM calls require_kvm() first. Where the host has no usable
 (tests/nested/emulated-host.sh), which has a real one.
 """
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -182,8 +183,8 @@ class Guest(qtest.Process):
         runner.equal(self.qmp.cmd('query-status')['status'], 'postmigrate')
 
     def restore_in_new_process(self, *more):
-        """Saves the guest, ends this process, and gives the guest as a new one goes on with it."""
-        path = tempfile.mktemp(prefix='nemu-state-')
+        """Saves the guest, ends this process, and goes on as a new one with it. Returns itself."""
+        path, args = tempfile.mktemp(prefix='nemu-state-'), self.args
         try:
             self.save(path)
             self.qmp.cmd('quit')
@@ -191,18 +192,12 @@ class Guest(qtest.Process):
             self.check_clean()
             text = self.console()
             self.cleanup()
-            new = Guest(*self.args, '-incoming', 'defer', *more, before=text, **self.options)
-            new.args = self.args
-            try:
-                new.qmp.cmd('migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}]})
-                new.qmp.cmd('migrate-incoming', {'uri': 'file:' + path})
-                new.qmp.wait_event('MIGRATION', timeout=120, status='completed')
-            except BaseException:
-                new.kill()
-                new.dump()
-                new.cleanup()
-                raise
-            return new
+            self.__init__(*args, '-incoming', 'defer', *more, before=text, **self.options)
+            self.args = args
+            self.qmp.cmd('migrate-set-capabilities', {'capabilities': [{'capability': 'events', 'state': True}]})
+            self.qmp.cmd('migrate-incoming', {'uri': 'file:' + path})
+            self.qmp.wait_event('MIGRATION', timeout=120, status='completed')
+            return self
         finally:
             if os.path.exists(path):
                 os.unlink(path)
@@ -231,3 +226,23 @@ class Guest(qtest.Process):
                 self.check_clean()
         finally:
             self.cleanup()
+
+
+def stay(g):
+    """Nothing happens on the way."""
+
+
+def move(g):
+    """The guest is saved, and restored in a new process, before the case goes on."""
+    g.restore_in_new_process()
+    g.qmp.poll_events()
+
+
+def straight_and_restored(namespace):
+    """For runner.main(): each function case_*(then) as a test that stays, and as one that moves, when it calls then(g)."""
+    tests = {n: f for n, f in namespace.items() if n.startswith('test_')}
+    for name, case in namespace.items():
+        if name.startswith('case_'):
+            tests[name.replace('case_', 'test_')] = functools.partial(case, stay)
+            tests[name.replace('case_', 'test_') + '_restored'] = functools.partial(case, move)
+    return tests

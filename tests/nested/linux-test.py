@@ -1,18 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Unmodified Debian kernels as guests, on real KVM inside the emulated host."""
-import fcntl
 import hashlib
 import os
 import re
 import socket
-import struct
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 from lib import guest, runner  # noqa: E402
-from lib.linux import random_file, serve, step  # noqa: E402
+from lib.linux import make_tap, once_more, random_file, serve, step  # noqa: E402
 
 KERNEL, VMLINUX, INITRD = '/l2/vmlinuz', '/l2/vmlinux', '/l2/initrd.cpio'
 MIB = 1 << 20
@@ -66,23 +64,6 @@ def test_everything():
     with open('/tmp/disk', 'rb') as f:
         f.seek(8 * MIB)
         runner.equal(hashlib.sha256(f.read(4 * MIB)).hexdigest(), disk_sum, 'what the guest wrote')
-
-
-TUNSETIFF, TUNSETPERSIST = 0x400454ca, 0x400454cb
-IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_MULTI_QUEUE = 2, 0x1000, 0x4000, 0x100
-SIOCSIFADDR, SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8916, 0x8913, 0x8914, 1
-
-
-def make_tap(name, address):
-    """A TAP interface that stays, up and with an address."""
-    flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE
-    with open('/dev/net/tun', 'rb+', buffering=0) as tun:
-        fcntl.ioctl(tun, TUNSETIFF, struct.pack('16sH22x', name.encode(), flags))
-        fcntl.ioctl(tun, TUNSETPERSIST, 1)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        fcntl.ioctl(s, SIOCSIFADDR, struct.pack('16sHH4s16x', name.encode(), socket.AF_INET, 0,
-                                                socket.inet_aton(address)))
-        fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack('16sH22x', name.encode(), IFF_UP))
 
 
 def test_tap():
@@ -162,17 +143,6 @@ def test_panic():
     with linux('panic', '-device', 'pvpanic', append='panic=-1') as g:
         g.wait_console('STEPS DONE', 240, untroubled=False)
         g.qmp.wait_event('GUEST_PANICKED', timeout=120)
-
-
-def once_more(case):
-    """A case that ended because the emulated host got stuck tells nothing: it runs again, once."""
-    def run():
-        try:
-            case()
-        except guest.HostStuck as e:
-            print('\n'.join('# ' + line for line in str(e).splitlines()) + '\n# once more', flush=True)
-            case()
-    return run
 
 
 if __name__ == '__main__':

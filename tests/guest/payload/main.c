@@ -557,7 +557,7 @@ static bool test_port(void)
     static char line[64];
     uint32_t len;
 
-    CHECK(console_up);
+    CHECK(console_up || test_console());
     if (named_port < 0) {
         print("# no port named test.0\n");
         return true;
