@@ -52,7 +52,9 @@ def offered(build):
                 # Versions of a machine share a row.
                 found.add(('machine', '%s/%s' % (arch, re.sub(r'-[\d.]+$', '', line.split()[0]))))
         devices = subprocess.run([program, '-device', 'help'], stdout=subprocess.PIPE, text=True, check=True).stdout
-        found |= {('device', name) for name in re.findall(r'^name "([^"]+)"', devices, re.M)}
+        # CPUs are what the architecture's row is about.
+        found |= {('device', name) for name in re.findall(r'^name "([^"]+)"', devices, re.M)
+                  if not name.endswith('-cpu')}
         schema = qmp(program, 'query-qmp-schema')[0]
         found |= {('block driver', d) for d in drivers(schema, 'blockdev-add', 'driver')}
         found |= {('network back end', d) for d in drivers(schema, 'netdev_add', 'type')}

@@ -248,16 +248,21 @@ void cpu_park(CpuState *cpu)
     cpu->stop_requested = true;
 }
 
-void cpus_resume_all(void)
+void cpu_resume(CpuState *cpu)
 {
     assert(machine_lock_held());
+    cpu->stop_requested = false;
+    if (cpu->thread_started) {
+        cpu_kick(cpu);
+    } else {
+        cpu->stopped = false;
+    }
+}
+
+void cpus_resume_all(void)
+{
     CPU_FOREACH(cpu) {
-        cpu->stop_requested = false;
-        if (cpu->thread_started) {
-            cpu_kick(cpu);
-        } else {
-            cpu->stopped = false;
-        }
+        cpu_resume(cpu);
     }
 }
 

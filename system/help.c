@@ -71,6 +71,7 @@ static const struct {
     { DEVICE_CATEGORY_MISC, "Misc" },
     { DEVICE_CATEGORY_CPU, "CPU" },
     { DEVICE_CATEGORY_WATCHDOG, "Watchdog" },
+    { DEVICE_CATEGORY_NONE, "Uncategorized" },
 };
 
 static DeviceCategory category(const TypeInfo *type, const DeviceOps *ops)

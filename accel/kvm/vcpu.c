@@ -33,6 +33,39 @@ void kvm_vcpus_init(void)
     sigaction(SIG_IPI, &sa, NULL);
 }
 
+/* The kernel keeps a vCPU as long as the VM: what was unplugged waits for its place to be taken again. */
+typedef struct ParkedVcpu {
+    unsigned long id;
+    int fd;
+    struct ParkedVcpu *next;
+} ParkedVcpu;
+
+static ParkedVcpu *parked;
+
+/* The vCPU's file descriptor, new or parked, or a negative errno value. */
+static int get_vcpu(unsigned long id, bool *fresh)
+{
+    for (ParkedVcpu **p = &parked; *p; p = &(*p)->next) {
+        if ((*p)->id == id) {
+            g_autofree ParkedVcpu *found = *p;
+
+            *p = found->next;
+            *fresh = false;
+            return found->fd;
+        }
+    }
+    *fresh = true;
+    return kvm_vm_ioctl(KVM_CREATE_VCPU, (void *)id);
+}
+
+static void park_vcpu(unsigned long id, int fd)
+{
+    ParkedVcpu *p = g_new(ParkedVcpu, 1);
+
+    *p = (ParkedVcpu){ .id = id, .fd = fd, .next = parked };
+    parked = p;
+}
+
 bool kvm_cpu_init(CpuState *cpu, Error **errp)
 {
     KvmVcpu *v;
@@ -42,8 +75,9 @@ bool kvm_cpu_init(CpuState *cpu, Error **errp)
     }
     kvm->irqchip_created = true;
     v = g_new0(KvmVcpu, 1);
-    v->fresh = true;
-    v->fd = kvm_vm_ioctl(KVM_CREATE_VCPU, (void *)kvm_arch_vcpu_id(cpu));
+    v->fd = get_vcpu(kvm_arch_vcpu_id(cpu), &v->fresh);
+    /* The kernel does not see a new local APIC as a destination until its registers are set or some other's are. */
+    v->fresh &= !cpu->dev.hotplugged;
     if (v->fd < 0) {
         error_setg_errno(errp, -v->fd, "KVM cannot create CPU %d", cpu->index);
         goto undo_alloc;
@@ -63,7 +97,7 @@ undo_map:
     cpu->accel = NULL;
     munmap(v->run, kvm->run_size);
 undo_vcpu:
-    close(v->fd);
+    park_vcpu(kvm_arch_vcpu_id(cpu), v->fd);
 undo_alloc:
     g_free(v);
     return false;
@@ -75,7 +109,7 @@ void kvm_cpu_destroy(CpuState *cpu)
 
     cpu->accel = NULL;
     munmap(v->run, kvm->run_size);
-    close(v->fd);
+    park_vcpu(kvm_arch_vcpu_id(cpu), v->fd);
     g_free(v);
 }
 

@@ -17,6 +17,19 @@ static void begin_if_event(Aml *a, GedEvent event)
     aml_no_target(a);
 }
 
+/* What each event calls, or notifies. */
+static const struct {
+    GedEvent event;
+    const char *path;
+    uint8_t notification;       /* 0: a method is called */
+} handlers[] = {
+    { GED_EVENT_CPU, "\\_SB.CPUS.CSCN", 0 },
+    { GED_EVENT_MEMORY, "\\_SB.MHPC.MSCN", 0 },
+    { GED_EVENT_NVDIMM, "\\_SB.NVDR", 0x80 },
+    { GED_EVENT_PCI, "\\_SB.PCI0.PSCN", 0 },
+    { GED_EVENT_POWER_BUTTON, "\\_SB.PWRB", 0x80 },
+};
+
 static void build_handler(Aml *a, uint32_t events)
 {
     aml_begin_method(a, "_EVT", 1, true);
@@ -24,12 +37,18 @@ static void build_handler(Aml *a, uint32_t events)
     aml_op(a, AML_STORE);
     aml_path(a, "ESEL");
     aml_local(a, 0);
-    if (events & GED_EVENT_POWER_BUTTON) {
-        begin_if_event(a, GED_EVENT_POWER_BUTTON);
-        aml_op(a, AML_NOTIFY);
-        aml_path(a, "\\_SB.PWRB");
-        aml_int(a, 0x80);
-        aml_end(a);
+    for (unsigned i = 0; i < ARRAY_SIZE(handlers); i++) {
+        if (events & handlers[i].event) {
+            begin_if_event(a, handlers[i].event);
+            if (handlers[i].notification) {
+                aml_op(a, AML_NOTIFY);
+            }
+            aml_path(a, handlers[i].path);
+            if (handlers[i].notification) {
+                aml_int(a, handlers[i].notification);
+            }
+            aml_end(a);
+        }
     }
     aml_end(a);
 }

@@ -151,24 +151,32 @@ void acpi_madt_begin(AcpiTables *t, uint32_t lapic_address, bool pcat_compat)
     acpi_put(t, pcat_compat, 4);
 }
 
-void acpi_madt_lapic(AcpiTables *t, uint32_t uid, uint32_t apic_id, bool enabled)
+unsigned acpi_madt_lapic_entry(uint8_t out[ACPI_MADT_LAPIC_MAX], uint32_t uid, uint32_t apic_id,
+                               bool enabled)
 {
     /* Bit 0 enabled, bit 1 online capable; never both. */
     uint32_t flags = enabled ? 1 : 2;
+
     if (apic_id < 255 && uid < 256) {
-        acpi_put(t, 0, 1);
-        acpi_put(t, 8, 1);
-        acpi_put(t, uid, 1);
-        acpi_put(t, apic_id, 1);
-        acpi_put(t, flags, 4);
+        out[0] = 0;
+        out[1] = 8;
+        out[2] = uid;
+        out[3] = apic_id;
+        store_le32(out + 4, flags);
     } else {
-        acpi_put(t, 9, 1);
-        acpi_put(t, 16, 1);
-        acpi_put(t, 0, 2);
-        acpi_put(t, apic_id, 4);
-        acpi_put(t, flags, 4);
-        acpi_put(t, uid, 4);
+        store_le32(out, 9 | 16 << 8);
+        store_le32(out + 4, apic_id);
+        store_le32(out + 8, flags);
+        store_le32(out + 12, uid);
     }
+    return out[1];
+}
+
+void acpi_madt_lapic(AcpiTables *t, uint32_t uid, uint32_t apic_id, bool enabled)
+{
+    uint8_t entry[ACPI_MADT_LAPIC_MAX];
+
+    g_byte_array_append(t->blob, entry, acpi_madt_lapic_entry(entry, uid, apic_id, enabled));
 }
 
 void acpi_madt_ioapic(AcpiTables *t, uint8_t id, uint32_t address, uint32_t gsi_base)

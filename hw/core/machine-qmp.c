@@ -71,15 +71,6 @@ KvmInfo *qmp_query_kvm(Error **errp)
     return info;
 }
 
-MemoryInfo *qmp_query_memory_size_summary(Error **errp)
-{
-    MemoryInfo *info = g_new0(MemoryInfo, 1);
-
-    info->base_memory = machine_current()->ram_size;
-    info->has_plugged_memory = true;
-    return info;
-}
-
 /* ---- CPUs ---- */
 
 CpuInstanceProperties *machine_cpu_props(const MachineState *m, unsigned index)
@@ -99,7 +90,7 @@ CpuInstanceProperties *machine_cpu_props(const MachineState *m, unsigned index)
         props->cluster_id = index % t->clusters;
     }
     index /= t->clusters;
-    if (ops->cpu_dies) {
+    if (ops->cpu_dies && t->dies > 1) {
         props->has_die_id = true;
         props->die_id = index % t->dies;
     }

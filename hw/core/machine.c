@@ -146,6 +146,21 @@ void machine_print_list(void)
 
 /* ---- CPUs ---- */
 
+/* What device_add said of this CPU comes before what -cpu said of all. */
+bool machine_apply_cpu_options(const MachineState *m, Object *cpu, Error **errp)
+{
+    const JsonValue *own = DEVICE(cpu)->options;
+    size_t n = own ? json_object_len(own) : 0;
+    g_autofree const char **except = g_new0(const char *, n + 1);
+
+    for (size_t i = 0; i < n; i++) {
+        JsonValue *value;
+
+        json_object_at(own, i, &except[i], &value);
+    }
+    return !m->cpu_options || object_set_properties(cpu, m->cpu_options, except, errp);
+}
+
 bool machine_create_cpus(const MachineState *m, Error **errp)
 {
     for (unsigned i = 0; i < m->smp.cpus; i++) {
@@ -154,7 +169,7 @@ bool machine_create_cpus(const MachineState *m, Error **errp)
         if (!cpu) {
             return false;
         }
-        if (m->cpu_options && !object_set_properties(cpu, m->cpu_options, NULL, errp)) {
+        if (!machine_apply_cpu_options(m, cpu, errp)) {
             object_unref(cpu);
             return false;
         }

@@ -85,6 +85,8 @@ bool cpu_start_thread(CpuState *cpu, Error **errp);
 void cpu_end_thread(CpuState *cpu);
 /* The host's id of the thread that runs it; 0 before cpu_start_thread(). */
 int cpu_thread_id(CpuState *cpu);
+/* A new vCPU of a machine that runs. */
+void cpu_resume(CpuState *cpu);
 /* All vCPUs run / are outside guest code. Main thread with the machine lock. */
 void cpus_resume_all(void);
 void cpus_pause_all(void);

@@ -264,6 +264,88 @@ static bool get_legacy_cache(Object *obj, const ObjectProperty *p, JsonValue **v
     return true;
 }
 
+/* ---- a place in the topology ---- */
+
+static bool check_id(const char *name, int32_t id, unsigned count, Error **errp)
+{
+    if (id < 0) {
+        error_setg(errp, "CPU %s is not set", name);
+        return false;
+    }
+    if ((unsigned)id >= count) {
+        error_setg(errp, "Invalid CPU %s: %d must be in range 0:%u", name, id, count - 1);
+        return false;
+    }
+    return true;
+}
+
+/* By the APIC id, or by the ids of the levels; the index in *@index. */
+static bool find_place(X86Cpu *cpu, const CpuTopology *t, unsigned *index, Error **errp)
+{
+    unsigned threads = MAX(t->threads, 1u), dies = MAX(t->dies, 1u);
+    unsigned cores = MAX(t->cores, 1u) * MAX(t->clusters, 1u);
+
+    if (cpu->apic_id != UINT32_MAX) {
+        for (*index = 0; *index < t->max_cpus; (*index)++) {
+            if (x86_apic_id(t, *index) == cpu->apic_id) {
+                return true;
+            }
+        }
+        error_setg(errp, "Invalid CPU with APIC ID %u, valid index range 0:%u", cpu->apic_id,
+                   t->max_cpus - 1);
+        return false;
+    }
+    /* Who does not know of dies need not name the only one. */
+    cpu->die_id = cpu->die_id < 0 && dies == 1 ? 0 : cpu->die_id;
+    if (!check_id("socket-id", cpu->socket_id, MAX(t->sockets, 1u), errp) ||
+        !check_id("die-id", cpu->die_id, dies, errp) ||
+        !check_id("core-id", cpu->core_id, cores, errp) ||
+        !check_id("thread-id", cpu->thread_id, threads, errp)) {
+        return false;
+    }
+    *index = ((cpu->socket_id * dies + cpu->die_id) * cores + cpu->core_id) * threads +
+             cpu->thread_id;
+    return true;
+}
+
+static bool ids_agree(const X86Cpu *cpu, const X86CpuIds *ids, Error **errp)
+{
+    const struct { const char *name; int32_t given; unsigned is; } all[] = {
+        { "socket-id", cpu->socket_id, ids->socket }, { "die-id", cpu->die_id, ids->die },
+        { "core-id", cpu->core_id, ids->core }, { "thread-id", cpu->thread_id, ids->thread },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+        if (all[i].given >= 0 && (unsigned)all[i].given != all[i].is) {
+            error_setg(errp, "property %s: %d doesn't match set apic-id: 0x%x (%s: %u)",
+                       all[i].name, all[i].given, cpu->apic_id, all[i].name, all[i].is);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool x86_cpu_place(X86Cpu *cpu, Error **errp)
+{
+    const CpuTopology *t = topology();
+    unsigned index;
+    X86CpuIds ids;
+
+    if (!find_place(cpu, t, &index, errp)) {
+        return false;
+    }
+    ids = x86_cpu_ids(t, index);
+    if (!ids_agree(cpu, &ids, errp)) {
+        return false;
+    }
+    if (cpu_by_index(index)) {
+        error_setg(errp, "CPU[%u] with APIC ID %u exists", index, x86_apic_id(t, index));
+        return false;
+    }
+    cpu->cpu.index = index;
+    return true;
+}
+
 /* ---- realize ---- */
 
 static bool x86_cpu_realize(DeviceState *dev, Error **errp)
@@ -274,6 +356,8 @@ static bool x86_cpu_realize(DeviceState *dev, Error **errp)
         return false;
     }
     x86_cpu_reset(&cpu->cpu);
+    /* As the others: see x86_cpu_set_boot_state(). */
+    cpu->regs.firmware_absent = cpu_first() && X86_CPU(cpu_first())->regs.firmware_absent;
     if (!cpu_start_thread(&cpu->cpu, errp)) {
         return false;
     }
@@ -314,6 +398,7 @@ static const CpuOps x86_cpu_ops = {
 static const DeviceOps x86_device_ops = {
     .realize = x86_cpu_realize, .unrealize = x86_cpu_unrealize,
     .state = &x86_cpu_state, .category = DEVICE_CATEGORY_CPU,
+    .user_creatable = CONFIG_CPU_HOTPLUG, .hotpluggable = CONFIG_CPU_HOTPLUG,
 };
 
 /* ---- properties and types ---- */

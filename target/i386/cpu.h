@@ -172,6 +172,8 @@ extern const TypeInfo x86_host_cpu_type;
 
 #define X86_CPU(p) ((X86Cpu *)object_cast(p, &x86_cpu_type))
 
+/* For a CPU that users add: check its ids, or complain of those that are missing, and give it its index. */
+bool x86_cpu_place(X86Cpu *cpu, Error **errp);
 /* Power-on values in @cpu's copy. The boot CPU starts at the reset vector, the others wait for SIPI. */
 void x86_cpu_reset(CpuState *cpu);
 /* The XSAVE area, if it is allocated, to its power-on contents. */

@@ -59,17 +59,19 @@ apt_private() { # apt-get for $DEB with its own lists and status: the host's dpk
 fetch_deb() { # DIR package... : download exactly these packages
   local d=$1; shift; mkdir -p "$d"; (cd "$d" && apt_private download "$@") >&2
 }
-mkinitrd() { # KERNELTREE INIT OUT module...
-  local k=$1 init=$2 out=$3 v t m f b; shift 3
+mkinitrd() { # KERNELTREE INIT OUT module... [later module...]: the latter are for a step to load
+  local k=$1 init=$2 out=$3 v t m f b order=order; shift 3
   v=$(ls "$k/lib/modules"); t=$(mktemp -d "$C/tmp.XXXXXX")
   mkdir -p $t/{bin,dev,proc,sys,tmp,new,lib/modules}
   cp "$C/busybox" $t/bin/busybox; ln -s busybox $t/bin/sh; : >$t/lib/modules/order
+  : >$t/lib/modules/later
   if [ $# -gt 0 ]; then
     grep -q : "$k/lib/modules/$v/modules.dep" 2>/dev/null || depmod -b "$k" "$v"
     for m in "$@"; do
+      if [ $m = later ]; then order=later; continue; fi
       modprobe -d "$k" -S "$v" --show-depends "$m" | awk '$1=="insmod"{print $2}' |
       while read -r f; do b=$(basename "$f"); [ -e "$t/lib/modules/$b" ] && continue
-        cp "$f" "$t/lib/modules/$b"; echo "$b" >>$t/lib/modules/order; done
+        cp "$f" "$t/lib/modules/$b"; echo "$b" >>$t/lib/modules/$order; done
     done
   fi
   cp "$init" $t/init; chmod 755 $t/init
@@ -140,7 +142,7 @@ INIT
   mkinitrd "$C/k" "$C/init.l1" "$C/initrd.l1" $mods
   mkdir -p "$C/l2"; cp "$C"/kc/boot/vmlinuz-* "$C/l2/vmlinuz"; ln "$C/kernel" "$C/l2/vmlinux"
   mods="virtio_pci virtio_blk virtio_net virtio_console virtio_rng virtio_balloon button evdev"
-  [ $ARCH = x86 ] && mods="$mods pvpanic-mmio" || mods="$mods virtio_mmio efivarfs"
+  [ $ARCH = x86 ] && mods="$mods pvpanic-mmio later virtio_mem virtio_pmem nfit nd_pmem" || mods="$mods virtio_mmio efivarfs"
   mkinitrd "$C/kc" "$C/init.l2" "$C/l2/initrd.cpio" $mods
   rm -rf "$C/debs" "$C/bb" "$C/k" "$C/kc"; touch "$C/ready"
 }

@@ -82,6 +82,33 @@ step_hotplug() {        # a disk comes and goes
     if wait_for '[ ! -b /dev/vdb ]'; then ok hotplug ok; else ok hotplug failed disk stays; fi
 }
 
+# All that can come and go, in one line.
+plugged() {
+    # Nobody else in this guest switches on what has come.
+    for c in /sys/devices/system/cpu/cpu*/online; do [ "$(cat $c)" = 1 ] || echo 1 >$c; done
+    echo "cpus=$(nproc) memory=$(cat /sys/devices/system/memory/memory*/state | grep -c '^online')" \
+        "disks=$(ls /sys/block | grep -c '^vd') nics=$(ls /sys/class/net | grep -c '^eth')" \
+        "pmem=$(ls /sys/block | grep -c '^pmem')"
+}
+
+step_plug() {           # the host plugs and unplugs; what there is goes to the console when it changes
+    for m in $(cat /lib/modules/later); do insmod "/lib/modules/$m" || echo "insmod $m failed"; done
+    wait_for '[ -b /dev/vda ]'
+    while :; do
+        dd if=/dev/urandom of=/tmp/block bs=64k count=4 2>/dev/null
+        dd if=/tmp/block of=/dev/vda bs=64k seek=160 conv=fsync 2>/dev/null
+        dd if=/dev/vda bs=64k skip=160 count=4 iflag=direct 2>/dev/null | cmp - /tmp/block || ok load failed
+        [ ! -b /dev/vdb ] || dd if=/dev/vdb of=/dev/null bs=64k count=8 iflag=direct 2>/dev/null
+    done &
+    old=
+    while :; do
+        now=$(plugged)
+        [ "$now" = "$old" ] || echo "NOW $now"
+        old=$now
+        sleep 0.05
+    done
+}
+
 step_rng() {
     if [ "$(dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c)" = 64 ]; then ok rng ok; else ok rng failed; fi
 }

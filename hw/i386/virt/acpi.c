@@ -6,7 +6,7 @@
 #include "util/osdep.h"
 
 #include "acpi.h"
-#include "hw/acpi/ged.h"
+#include "hw/acpi/hotplug.h"
 #include "hw/acpi/pci.h"
 #include "hw/i386/virt.h"
 
@@ -88,6 +88,24 @@ static void build_pvpanic(Aml *a, uint16_t port)
     aml_end(a);
 }
 
+/* What can be plugged in, and the event device that tells of it. */
+static void build_hotplug(Aml *a, const VirtAcpiConfig *c)
+{
+    uint32_t events = GED_EVENT_POWER_BUTTON;
+
+    if (c->cpu_hotplug) {
+        const AcpiCpuAml cpus = { .count = c->max_cpus, .apic_ids = c->apic_ids };
+
+        acpi_cpu_slots_build_aml(a, VIRT_PORT_CPU_SLOTS, &cpus);
+        events |= GED_EVENT_CPU;
+    }
+    if (c->memory_slots) {
+        acpi_memory_slots_build_aml(a, AML_SYSTEM_IO, VIRT_PORT_MEMORY_SLOTS, c->memory_slots);
+        events |= GED_EVENT_MEMORY;
+    }
+    ged_build_aml(a, AML_SYSTEM_IO, VIRT_PORT_GED, VIRT_GSI_GED, events);
+}
+
 static void build_dsdt(AcpiTables *t, const VirtAcpiConfig *c)
 {
     Aml aml, *a = &aml;
@@ -107,7 +125,7 @@ static void build_dsdt(AcpiTables *t, const VirtAcpiConfig *c)
         build_pvpanic(a, c->pvpanic_port);
     }
     aml_end(a);
-    ged_build_aml(a, AML_SYSTEM_IO, VIRT_PORT_GED, VIRT_GSI_GED, GED_EVENT_POWER_BUTTON);
+    build_hotplug(a, c);
 
     aml_name(a, "\\_S5");
     aml_begin_package(a, 4);

@@ -24,6 +24,8 @@ typedef struct VirtAcpiConfig {
     uint64_t mmio64_base, mmio64_size;  /* size 0: none */
     VirtAcpiSerial serial[VIRT_MAX_SERIAL];
     uint16_t pvpanic_port;      /* 0: none */
+    bool cpu_hotplug;
+    unsigned memory_slots;
 } VirtAcpiConfig;
 
 /* Complete tables. Caller frees. */

@@ -50,6 +50,9 @@ static AcpiTables *build_acpi(VirtMachine *v)
         .ecam_base = VIRT_ECAM_BASE, .ecam_size = VIRT_ECAM_SIZE,
         .mmio32_base = VIRT_MMIO32_BASE, .mmio32_end = VIRT_MMIO32_END,
         .mmio64_base = v->mmio64_base, .mmio64_size = v->mmio64_size,
+        /* A machine whose places are all taken does not make its guest look at each. */
+        .cpu_hotplug = v->cpu_slots && cpus > m->smp.cpus,
+        .memory_slots = v->memory_slots ? v->memory_slots->count : 0,
     };
     for (unsigned i = 0; i < cpus; i++) {
         apic_ids[i] = x86_apic_id(&m->smp, i);
@@ -71,6 +74,9 @@ static bool place_acpi(VirtMachine *v, Error **errp)
         error_setg(errp, "the ACPI tables take %u bytes; there is room for %u", placed->len,
                    (unsigned)(VIRT_ACPI_END - base));
         return false;
+    }
+    if (v->acpi) {
+        g_byte_array_unref(v->acpi);
     }
     v->acpi = g_byte_array_new();
     g_byte_array_set_size(v->acpi, ACPI_TABLES_OFFSET);
@@ -162,7 +168,7 @@ static bool add_items(VirtMachine *v, Error **errp)
 
     fw_cfg_set_u64(f, FW_CFG_RAM_SIZE, m->ram_size);
     fw_cfg_set_u16(f, FW_CFG_NOGRAPHIC, 1);
-    fw_cfg_set_u16(f, FW_CFG_NB_CPUS, m->smp.cpus);
+    fw_cfg_set_u16(f, FW_CFG_NB_CPUS, cpu_count());
     fw_cfg_set_u16(f, FW_CFG_MAX_CPUS, x86_apic_id_max(&m->smp) + 1);
     fw_cfg_set_u16(f, FW_CFG_BOOT_MENU, 0);
     store_le64(reserved_end, v->mmio64_base);
@@ -282,7 +288,8 @@ void virt_boot_reset(VirtMachine *v)
         X86_CPU(cpu_first())->regs.mp_state = X86_MP_HALTED;
         return;
     }
-    if (!v->boot_applied && !write_memory(v, false, &err)) {
+    /* With the CPUs and the memory that there are now. */
+    if (!v->boot_applied && !((!v->acpi || place_acpi(v, &err)) && write_memory(v, false, &err))) {
         error_prepend(&err, "reset: ");
         error_report_err(err);
         vm_stop_request(RUN_STATE_INTERNAL_ERROR);

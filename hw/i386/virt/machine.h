@@ -3,7 +3,7 @@
 #ifndef HW_I386_VIRT_MACHINE_H
 #define HW_I386_VIRT_MACHINE_H
 
-#include "hw/acpi/ged.h"
+#include "hw/acpi/hotplug.h"
 #include "hw/acpi/tables.h"
 #include "hw/boot/fw-cfg.h"
 #include "hw/boot/plan.h"
@@ -24,6 +24,9 @@ typedef struct VirtMachine {
     DeviceState *gsi;
     PciHost *pci;
     GedState *ged;
+    AcpiSlots *cpu_slots;       /* NULL: not built */
+    AcpiSlots *memory_slots;    /* NULL: -m gives none */
+    uint64_t *apic_ids;         /* of each possible CPU */
     FwCfgState *fw_cfg;
     IsaBridge *isa;
     /* Direct boot. */
@@ -57,6 +60,11 @@ extern const ObjectProperty virt_machine_properties[];
 
 /* Realized, with one unnamed input for each line of the interrupt controller. Borrowed. */
 DeviceState *virt_gsi_create(Object *parent, Error **errp);
+
+/* ---- hotplug.c ---- */
+
+/* Registers for hot-plug, and the rules for devices that sit on no bus. Before CPUs are made. */
+bool virt_hotplug_create(VirtMachine *v, Error **errp);
 
 /* ---- boot.c ---- */
 

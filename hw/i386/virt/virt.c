@@ -172,7 +172,8 @@ bool virt_machine_init(MachineState *m, Error **errp)
         v->fw_cfg = fw_cfg_create(OBJECT(v), VIRT_PORT_FW_CFG, errp);
     }
     memory_transaction_commit();
-    return v->fw_cfg && create_serial(v, errp) && machine_create_cpus(m, errp);
+    return v->fw_cfg && create_serial(v, errp) && virt_hotplug_create(v, errp) &&
+           machine_create_cpus(m, errp);
 }
 
 bool virt_machine_ready(MachineState *m, Error **errp)
@@ -195,6 +196,7 @@ static void virt_finalize(Object *obj)
     }
     virt_boot_cleanup(v);
     memmap_free(v->memmap);
+    g_free(v->apic_ids);
 }
 
 OBJECT_TYPE(virt_machine_type) = {
@@ -218,6 +220,7 @@ static const MachineOps virt_1_0_ops = {
     .default_ram_id = "virt.ram",
     .default_ram_size = 128 * MIB,
     .cpu_dies = true,
+    .hotpluggable_cpus = CONFIG_CPU_HOTPLUG,
     .init = virt_machine_init,
     .ready = virt_machine_ready,
     .reset = virt_machine_reset,

@@ -53,6 +53,7 @@ typedef enum AmlOp {
     AML_NOTIFY = 0x86,          /* 2: object, value */
     AML_INDEX = 0x88,           /* 3T */
     AML_CREATE_DWORD_FIELD = 0x8a,      /* buffer, byte index, then aml_path() of the new name */
+    AML_CREATE_QWORD_FIELD = 0x8f,
     AML_LAND = 0x90,            /* 2 */
     AML_LOR = 0x91,             /* 2 */
     AML_LNOT = 0x92,            /* 1 */

@@ -80,6 +80,10 @@ void acpi_build_fadt(AcpiTables *t, const AcpiFadt *f);
 void acpi_madt_begin(AcpiTables *t, uint32_t lapic_address, bool pcat_compat);
 /* A local APIC or, for large ids, x2APIC; @enabled: present, else only possible. */
 void acpi_madt_lapic(AcpiTables *t, uint32_t uid, uint32_t apic_id, bool enabled);
+/* Such an entry alone; its size. */
+#define ACPI_MADT_LAPIC_MAX 16
+unsigned acpi_madt_lapic_entry(uint8_t out[ACPI_MADT_LAPIC_MAX], uint32_t uid, uint32_t apic_id,
+                               bool enabled);
 void acpi_madt_ioapic(AcpiTables *t, uint8_t id, uint32_t address, uint32_t gsi_base);
 /* LINT1 of all local APICs is NMI; also in the x2APIC form when asked. */
 void acpi_madt_lapic_nmi(AcpiTables *t, bool x2apic);

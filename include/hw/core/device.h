@@ -24,7 +24,7 @@ extern const TypeInfo bus_type;         /* "bus", abstract */
 typedef enum DeviceCategory {
     DEVICE_CATEGORY_MISC, DEVICE_CATEGORY_BRIDGE, DEVICE_CATEGORY_STORAGE,
     DEVICE_CATEGORY_NETWORK, DEVICE_CATEGORY_INPUT, DEVICE_CATEGORY_CPU,
-    DEVICE_CATEGORY_WATCHDOG,
+    DEVICE_CATEGORY_WATCHDOG, DEVICE_CATEGORY_NONE,
 } DeviceCategory;
 
 typedef struct DeviceOps {

@@ -85,6 +85,9 @@ CpuInstanceProperties *machine_cpu_props(const MachineState *m, unsigned index);
 /* The CPUs that the machine starts with, of the type and with the options of -cpu. */
 bool machine_create_cpus(const MachineState *m, Error **errp);
 
+/* The options of -cpu for a CPU that is about to be realized. */
+bool machine_apply_cpu_options(const MachineState *m, Object *cpu, Error **errp);
+
 /* Complete and check the topology as users of -smp expect: cores before sockets before threads. */
 bool machine_set_topology(MachineState *m, const CpuTopologyOptions *opts, Error **errp);
 

@@ -37,6 +37,8 @@
 #define VIRT_PORT_PM_TIMER      0x3e0
 #define VIRT_PORT_FW_CFG        0x510
 #define VIRT_PORT_FW_CFG_LEN    12
+#define VIRT_PORT_MEMORY_SLOTS  0xa00
+#define VIRT_PORT_CPU_SLOTS     0xcd8
 #define VIRT_PORT_GED           0xb000
 /* What bridges may hand out: all but the machine's own blocks. */
 #define VIRT_PCI_IO1_BASE       0x1000

@@ -1136,6 +1136,199 @@ DefinitionBlock ("", "DSDT", 2, "NEMU  ", "NEMUVIRT", 0x00000001)
         }
     }
 
+    Device (\_SB.MHPC)
+    {
+        Name (_HID, EisaId ("PNP0A06") /* Generic Container Device */)  // _HID: Hardware ID
+        Name (_UID, "Memory slots")  // _UID: Unique ID
+        Mutex (MLCK, 0x00)
+        OperationRegion (MREG, SystemIO, 0x0A00, 0x18)
+        Field (MREG, DWordAcc, NoLock, Preserve)
+        {
+            MRBL,   32,
+            MRBH,   32,
+            MRLL,   32,
+            MRLH,   32,
+            MNOD,   32
+        }
+
+        Field (MREG, DWordAcc, NoLock, Preserve)
+        {
+            MSEL,   32,
+            MOEV,   32,
+            MOSC,   32
+        }
+
+        Field (MREG, ByteAcc, NoLock, Preserve)
+        {
+            Offset (0x14),
+            MFLG,   8
+        }
+
+        Method (MSTA, 1, Serialized)
+        {
+            Acquire (MLCK, 0xFFFF)
+            MSEL = Arg0
+            Local0 = Zero
+            Local1 = MFLG /* \_SB_.MHPC.MFLG */
+            If ((Local1 & One))
+            {
+                Local0 = 0x0F
+            }
+
+            Release (MLCK)
+            Return (Local0)
+        }
+
+        Method (MCRS, 1, Serialized)
+        {
+            Name (MR64, ResourceTemplate ()
+            {
+                QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, Prefetchable, ReadWrite,
+                    0x0000000000000000, // Granularity
+                    0x0000000000000000, // Range Minimum
+                    0x0000000000000000, // Range Maximum
+                    0x0000000000000000, // Translation Offset
+                    0x0000000000000001, // Length
+                    ,, _Y00, AddressRangeMemory, TypeStatic)
+            })
+            CreateQWordField (MR64, \_SB.MHPC.MCRS._Y00._MIN, MINA)  // _MIN: Minimum Base Address
+            CreateQWordField (MR64, \_SB.MHPC.MCRS._Y00._MAX, MAXA)  // _MAX: Maximum Base Address
+            CreateQWordField (MR64, \_SB.MHPC.MCRS._Y00._LEN, LENA)  // _LEN: Length
+            Acquire (MLCK, 0xFFFF)
+            MSEL = Arg0
+            MINA = ((MRBH << 0x20) | MRBL) /* \_SB_.MHPC.MRBL */
+            LENA = ((MRLH << 0x20) | MRLL) /* \_SB_.MHPC.MRLL */
+            Release (MLCK)
+            MAXA = ((MINA + LENA) - One)
+            Return (MR64) /* \_SB_.MHPC.MCRS.MR64 */
+        }
+
+        Method (MPXM, 1, Serialized)
+        {
+            Acquire (MLCK, 0xFFFF)
+            MSEL = Arg0
+            Local0 = MNOD /* \_SB_.MHPC.MNOD */
+            Release (MLCK)
+            Return (Local0)
+        }
+
+        Method (MEJ0, 1, Serialized)
+        {
+            Acquire (MLCK, 0xFFFF)
+            MSEL = Arg0
+            MFLG = 0x08
+            Release (MLCK)
+        }
+
+        Method (MOST, 3, Serialized)
+        {
+            Acquire (MLCK, 0xFFFF)
+            MSEL = Arg0
+            MOEV = Arg1
+            MOSC = Arg2
+            Release (MLCK)
+        }
+
+        Method (MTFY, 2, NotSerialized)
+        {
+            If ((Arg0 == Zero))
+            {
+                Notify (MP00, Arg1)
+            }
+
+            If ((Arg0 == One))
+            {
+                Notify (MP01, Arg1)
+            }
+        }
+
+        Method (MSCN, 0, Serialized)
+        {
+            Acquire (MLCK, 0xFFFF)
+            Local0 = Zero
+            While ((Local0 < 0x02))
+            {
+                MSEL = Local0
+                Local1 = MFLG /* \_SB_.MHPC.MFLG */
+                If ((Local1 & 0x02))
+                {
+                    MTFY (Local0, One)
+                    MFLG = 0x02
+                }
+
+                If ((Local1 & 0x04))
+                {
+                    MTFY (Local0, 0x03)
+                    MFLG = 0x04
+                }
+
+                Local0++
+            }
+
+            Release (MLCK)
+        }
+
+        Device (MP00)
+        {
+            Name (_HID, EisaId ("PNP0C80") /* Memory Device */)  // _HID: Hardware ID
+            Name (_UID, Zero)  // _UID: Unique ID
+            Method (_STA, 0, NotSerialized)  // _STA: Status
+            {
+                Return (MSTA (Zero))
+            }
+
+            Method (_CRS, 0, Serialized)  // _CRS: Current Resource Settings
+            {
+                Return (MCRS (Zero))
+            }
+
+            Method (_PXM, 0, NotSerialized)  // _PXM: Device Proximity
+            {
+                Return (MPXM (Zero))
+            }
+
+            Method (_EJ0, 1, NotSerialized)  // _EJx: Eject Device, x=0-9
+            {
+                MEJ0 (Zero)
+            }
+
+            Method (_OST, 3, NotSerialized)  // _OST: OSPM Status Indication
+            {
+                MOST (Zero, Arg0, Arg1)
+            }
+        }
+
+        Device (MP01)
+        {
+            Name (_HID, EisaId ("PNP0C80") /* Memory Device */)  // _HID: Hardware ID
+            Name (_UID, One)  // _UID: Unique ID
+            Method (_STA, 0, NotSerialized)  // _STA: Status
+            {
+                Return (MSTA (One))
+            }
+
+            Method (_CRS, 0, Serialized)  // _CRS: Current Resource Settings
+            {
+                Return (MCRS (One))
+            }
+
+            Method (_PXM, 0, NotSerialized)  // _PXM: Device Proximity
+            {
+                Return (MPXM (One))
+            }
+
+            Method (_EJ0, 1, NotSerialized)  // _EJx: Eject Device, x=0-9
+            {
+                MEJ0 (One)
+            }
+
+            Method (_OST, 3, NotSerialized)  // _OST: OSPM Status Indication
+            {
+                MOST (One, Arg0, Arg1)
+            }
+        }
+    }
+
     Scope (\_SB)
     {
         Device (PWRB)
@@ -1164,6 +1357,11 @@ DefinitionBlock ("", "DSDT", 2, "NEMU  ", "NEMUVIRT", 0x00000001)
             Method (_EVT, 1, Serialized)  // _EVT: Event
             {
                 Local0 = ESEL /* \_SB_.GED_.ESEL */
+                If ((Local0 & 0x02))
+                {
+                    \_SB.MHPC.MSCN ()
+                }
+
                 If ((Local0 & 0x10))
                 {
                     Notify (\_SB.PWRB, 0x80) // Status Change

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Everything that can be plugged into and out of a running, unmodified Debian guest under load, again and again.
+
+    hotplug-test.py [LOOPS]     how often (default 3)
+
+Nothing is left afterwards: objects in the tree, file descriptors, memory.
+"""
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from lib import guest, runner  # noqa: E402
+from lib.linux import random_file  # noqa: E402
+
+KERNEL, INITRD = '/l2/vmlinuz', '/l2/initrd.cpio'
+MIB = 1 << 20
+LOOPS = 3
+CPU = 'host-x86_64-cpu'
+
+
+def now(g):
+    """What the guest saw last: name -> count."""
+    lines = re.findall(r'^NOW (.*?)\r?$', g.console(), re.M)
+    return {k: int(v) for k, v in (w.split('=') for w in lines[-1].split())} if lines else {}
+
+
+def wait(g, **counts):
+    """Until the guest has this many."""
+    def there():
+        g.check_untroubled()
+        g.watch_host()
+        have = now(g)
+        return all(have.get(k) == v for k, v in counts.items())
+    runner.wait_for(there, 240, 'what the guest sees: %r' % counts, interval=0.05)
+
+
+def unplug(g, name):
+    g.qmp.cmd('device_del', id=name)
+    g.qmp.wait_event('DEVICE_DELETED', timeout=240, device=name)
+
+
+def cpu(g):
+    g.qmp.cmd('device_add', {'driver': CPU, 'id': 'cpu1', 'socket-id': 1, 'core-id': 0, 'thread-id': 0})
+    wait(g, cpus=2)
+    unplug(g, 'cpu1')
+    wait(g, cpus=1)
+
+
+def disk(g):
+    g.qmp.cmd('blockdev-add', {'driver': 'file', 'node-name': 'f2', 'filename': '/tmp/second'})
+    g.qmp.cmd('device_add', {'driver': 'virtio-blk-pci', 'id': 'disk2', 'bus': 'rp0', 'drive': 'f2'})
+    wait(g, disks=2)
+    unplug(g, 'disk2')
+    g.qmp.cmd('blockdev-del', {'node-name': 'f2'})
+    wait(g, disks=1)
+
+
+def nic(g):
+    g.qmp.cmd('netdev_add', {'type': 'user', 'id': 'n1'})
+    g.qmp.cmd('device_add', {'driver': 'virtio-net-pci', 'id': 'nic1', 'bus': 'rp1', 'netdev': 'n1'})
+    wait(g, nics=1)
+    unplug(g, 'nic1')
+    g.qmp.cmd('netdev_del', {'id': 'n1'})
+    wait(g, nics=0)
+
+
+def dimm(g):
+    blocks = now(g)['memory']
+    g.qmp.cmd('object-add', {'qom-type': 'memory-backend-ram', 'id': 'm1', 'size': 128 * MIB})
+    g.qmp.cmd('device_add', {'driver': 'pc-dimm', 'id': 'dimm1', 'memdev': 'm1'})
+    wait(g, memory=blocks + 1)
+    unplug(g, 'dimm1')
+    g.qmp.cmd('object-del', {'id': 'm1'})
+    wait(g, memory=blocks)
+
+
+KINDS = [cpu, dimm, disk, nic]
+
+
+def tree(g, path='/machine'):
+    """All paths below @path and in /objects."""
+    found = set()
+    for entry in g.qmp.cmd('qom-list', path=path):
+        if entry['type'].startswith('child<'):
+            child = path.rstrip('/') + '/' + entry['name']
+            found.add(child)
+            found |= tree(g, child)
+    return found
+
+
+def footprint(g):
+    """File descriptors, threads but for workers that come and go, private memory in KiB."""
+    fds = len(os.listdir('/proc/%d/fd' % g.pid))
+    with open('/proc/%d/smaps_rollup' % g.pid, encoding='ascii') as f:
+        private = sum(int(v) for v in re.findall(r'^Private_Dirty: +(\d+)', f.read(), re.M))
+    return fds, private
+
+
+def test_loop():
+    random_file('/tmp/disk', 4 * MIB)
+    os.truncate('/tmp/disk', 16 * MIB)
+    random_file('/tmp/second', 2 * MIB)
+    with guest.Guest('-m', '256,slots=2,maxmem=2G', '-smp', '1,maxcpus=4,sockets=4', '-cpu', 'host', '-kernel', KERNEL,
+                     '-initrd', INITRD, '-append', 'console=ttyS0 quiet memhp_default_state=online_movable steps=plug',
+                     '-blockdev', 'driver=file,node-name=f,filename=/tmp/disk', '-device', 'virtio-blk-pci,drive=f',
+                     '-device', 'pcie-root-port,id=rp0,chassis=1', '-device', 'pcie-root-port,id=rp1,chassis=2',
+                     timeout=240) as g:
+        wait(g, cpus=1, disks=1)
+        objects, before = None, None
+        for n in range(LOOPS):
+            for kind in KINDS:
+                kind(g)
+            if objects is None:
+                # The first round starts threads and loads modules that stay.
+                objects, before = tree(g), footprint(g)
+            print('# round %d: %s, fds and KiB %r' % (n + 1, now(g), footprint(g)), flush=True)
+        runner.equal(tree(g), objects, 'the tree')
+        after = footprint(g)
+        assert after[0] <= before[0] + 4, ('file descriptors', before, after)
+        # The guest's own memory fills up with its work: 256 MiB, and no more than a little beside.
+        assert after[1] < before[1] + 300 * 1024, ('memory', before, after)
+        assert 'failed' not in g.console(), g.console()[-2000:]
+        g.qmp.cmd('quit')
+        runner.equal(g.wait(), 0, 'exit status')
+
+
+if __name__ == '__main__':
+    if not guest.in_emulated_host():
+        guest.run_in_emulated_host(['/usr/bin/python3', os.path.realpath(__file__), *sys.argv[1:]], timeout=7200)
+    if len(sys.argv) > 1:
+        LOOPS = int(sys.argv.pop())
+    runner.main(globals())
