@@ -233,7 +233,7 @@ const Option option_table[] = {
     { .name = "smbios", .arg = "file=FILE|type=N[,FIELD=VALUE...]", .phase = PHASE_CONFIG, .apply = option_smbios,
       .help = "what dmidecode shows: types 0 to 4, 11 and 17", .group = "smbios" },
     OPT("rtc", "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none|slew]", CONFIG, rtc,
-        "accepted; the machines have no battery clock", .group = "rtc", .params = rtc_params),
+        "what the battery clock shows", .group = "rtc", .params = rtc_params),
 
     SECTION("Devices and their back ends"),
     OPT("object", "TYPE,id=ID[,PROP=VALUE...]", OBJECTS, object,

@@ -9,6 +9,7 @@
 #include "system/datadir.h"
 #include "system/options.h"
 #include "system/options-params.h"
+#include "system/rtc.h"
 #include "system/runstate.h"
 #include "system/startup.h"
 #include "trace/control.h"
@@ -372,6 +373,9 @@ bool option_rtc(const char *arg, Error **errp)
         ok = false;
     }
     ok = ok && check_one_of(p.clock, clocks, errp) && check_one_of(p.driftfix, fixes, errp);
+    if (ok) {
+        rtc_configure(p.base, p.clock);
+    }
     option_free_params(rtc_params, &p);
     return ok;
 }

@@ -101,7 +101,11 @@ static void build_windows(Aml *a, const AcpiPciHost *h)
             aml_res_window_io(a, h->io[i].base, h->io[i].size);
         }
     }
-    aml_res_window_memory32(a, h->mmio32_base, h->mmio32_size);
+    for (unsigned i = 0; i < ACPI_PCI_MMIO32_WINDOWS; i++) {
+        if (h->mmio32[i].size) {
+            aml_res_window_memory32(a, h->mmio32[i].base, h->mmio32[i].size);
+        }
+    }
     if (h->mmio64_size) {
         aml_res_window_memory64(a, h->mmio64_base, h->mmio64_size, h->mmio64_prefetchable);
     }

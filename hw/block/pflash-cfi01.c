@@ -87,9 +87,13 @@ static bool write_pages(Pflash *s, uint64_t first, uint64_t count)
 {
     int64_t len = blk_length(s->blk);
     uint64_t at = first * PAGE, size = MIN(count * PAGE, (uint64_t)MAX(len, 0) - at);
-    int ret = blk_pwrite(s->blk, at, size, storage(s) + at, 0);
+    int ret;
 
+    /* The guest may go on while this waits: what it changes then is dirty again. */
+    memset(s->dirty + first, 0, count);
+    ret = blk_pwrite(s->blk, at, size, storage(s) + at, 0);
     if (ret < 0) {
+        memset(s->dirty + first, 1, count);
         if (!s->write_failed) {
             error_report("flash '%s': writing its image failed: %s", s->dev.obj.name,
                          strerror(-ret));
@@ -97,7 +101,6 @@ static bool write_pages(Pflash *s, uint64_t first, uint64_t count)
         s->write_failed = true;
         return false;
     }
-    memset(s->dirty + first, 0, count);
     s->write_failed = false;
     return true;
 }
@@ -433,7 +436,7 @@ static void build_query(Pflash *s)
     uint8_t *q = s->query;
 
     memcpy(q + 0x10, head, sizeof(head));
-    q[0x27] = __builtin_ctzll(chip);
+    q[0x27] = 64 - __builtin_clzll(chip - 1);
     put16(q + 0x28, s->cfg.chip_width == 1 ? 0 : 1);
     put16(q + 0x2a, s->cfg.width == 1 ? BUFFER_LOG2_NARROW : BUFFER_LOG2_WIDE);
     q[0x2c] = 1;                        /* one region of equal sectors */
@@ -482,10 +485,32 @@ undo:
     return false;
 }
 
+/* A bank that is as large as its image. */
+static bool size_by_image(Pflash *s, Error **errp)
+{
+    int64_t len = s->blk && blk_node(s->blk) ? blk_length(s->blk) : 0;
+
+    if (len <= 0 || len % s->cfg.sector) {
+        error_setg(errp, "system firmware block device %s has invalid size %" PRId64,
+                   s->dev.obj.name, len);
+        error_append_hint(errp, "its size must be a non-zero multiple of 0x%x\n", s->cfg.sector);
+        return false;
+    }
+    if ((uint64_t)len > s->cfg.max_size) {
+        error_setg(errp, "combined size of system firmware exceeds %" PRIu64 " bytes", s->cfg.max_size);
+        return false;
+    }
+    s->cfg.size = len;
+    return true;
+}
+
 static bool pflash_realize(DeviceState *dev, Error **errp)
 {
     Pflash *s = PFLASH(dev);
 
+    if (!s->cfg.size && !size_by_image(s, errp)) {
+        return false;
+    }
     build_query(s);
     s->status = STATUS_READY;
     s->mode = CMD_READ_ARRAY;
@@ -601,7 +626,7 @@ Pflash *pflash_create(Object *parent, const char *name, const PflashConfig *cfg,
     DeviceState *dev = device_new(&pflash_type);
     const char *drive = drive_find_pflash(unit);
 
-    g_assert(IS_POWER_OF_2(cfg->size) && cfg->size % cfg->sector == 0 && cfg->sector % PAGE == 0);
+    g_assert(cfg->size % cfg->sector == 0 && cfg->sector % PAGE == 0);
     PFLASH(dev)->cfg = *cfg;
     object_add_child(parent, name, dev, &error_abort);
     if (node && drive) {

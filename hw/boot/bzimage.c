@@ -29,6 +29,23 @@ bool bzimage_recognise(const uint8_t *head, size_t len)
            !memcmp(head + BP_MAGIC, "HdrS", 4);
 }
 
+bool boot_bzimage_setup_size(const BootFile *f, uint32_t *size, Error **errp)
+{
+    uint8_t head[BP_HEADER_END];
+
+    *size = 0;
+    if (f->size < sizeof(head)) {
+        return true;
+    }
+    if (!boot_file_read(f, 0, head, sizeof(head), errp)) {
+        return false;
+    }
+    if (bzimage_recognise(head, sizeof(head))) {
+        *size = MIN(((head[BP_SETUP_SECTS] ?: DEFAULT_SETUP_SECTS) + 1) * SECTOR, f->size);
+    }
+    return true;
+}
+
 static bool check_header(const BootPlan *p, const uint8_t *head, Error **errp)
 {
     unsigned version = load_le16(head + BP_VERSION);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PL031, a real time clock (ARM DDI 0224): the host's wall clock plus what the
+ * PL031, a real time clock (ARM DDI 0224): what -rtc says plus what the
  * guest has set it off by. The alarm fires in the second that the match
  * register names. vCPU threads and the main loop, with the machine lock.
  */
@@ -8,6 +8,7 @@
 
 #include "hw/misc/pl031.h"
 #include "hw/misc/primecell.h"
+#include "system/rtc.h"
 #include "trace-hw-misc.h"
 
 enum {
@@ -20,7 +21,7 @@ static const uint8_t id[8] = { 0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1 };
 
 static uint32_t now(const Pl031State *s)
 {
-    return clock_now_ns(CLOCK_TYPE_HOST) / SECOND + s->offset;
+    return rtc_now_ns() / SECOND + s->offset;
 }
 
 static void update_irq(Pl031State *s)
@@ -82,6 +83,7 @@ static void write_register(Pl031State *s, GuestAddr reg, uint32_t value)
     case REG_LR:
         s->load = value;
         s->offset += value - now(s);
+        rtc_guest_set(s, (int32_t)s->offset);
         arm_alarm(s);
         break;
     case REG_IMSC:

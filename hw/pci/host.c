@@ -19,21 +19,88 @@
 #define WINDOW_PRIORITY (-1)
 #define ECAM_PRIORITY 1
 
+/* PCIEXBAR: 256, 128 or 64 MiB at a multiple of that, below 64 GiB. */
+enum { PCIEXBAR_ENABLE = 1 << 0, PCIEXBAR_SIZE_SHIFT = 1, PCIEXBAR_SIZE_MASK = 3 };
+#define PCIEXBAR_ADDRESS UINT64_C(0xffc000000)
+
+/* ---- the configuration window ---- */
+
+static void set_ecam(PciHost *host, uint64_t base, uint64_t size, bool enabled)
+{
+    if (enabled == host->ecam_enabled &&
+        (!enabled || (base == host->ecam.addr && size == host->ecam.size))) {
+        return;
+    }
+    memory_transaction_begin();
+    if (host->ecam_enabled) {
+        memory_region_del(system_memory(), &host->ecam);
+    }
+    host->ecam_enabled = enabled;
+    if (enabled) {
+        memory_region_set_size(&host->ecam, size);
+        memory_region_add_overlap(system_memory(), base, &host->ecam, ECAM_PRIORITY);
+    }
+    memory_transaction_commit();
+}
+
+PciHostWindow pci_host_ecam(const PciHost *host)
+{
+    return host->ecam_enabled ? (PciHostWindow){ host->ecam.addr, host->ecam.size }
+                              : (PciHostWindow){ 0 };
+}
+
 /* ---- 00:00.0 ---- */
+
+static void apply_pciexbar(PciHost *host)
+{
+    uint64_t v = pci_get_quad(host->function0->config + host->cfg.pciexbar);
+    unsigned size = v >> PCIEXBAR_SIZE_SHIFT & PCIEXBAR_SIZE_MASK;
+    uint64_t bytes = 256 * MIB >> size;
+
+    /* The fourth size is none. */
+    set_ecam(host, v & PCIEXBAR_ADDRESS & ~(bytes - 1), bytes,
+             (v & PCIEXBAR_ENABLE) && size < PCIEXBAR_SIZE_MASK);
+}
+
+static PciHost *host_of_function0(PciDevice *pci)
+{
+    return PCI_HOST(pci->bus->bus.parent);
+}
 
 static void function0_written(PciDevice *pci, uint32_t addr, uint32_t value, int len)
 {
-    PciHost *host = PCI_HOST(pci->bus->bus.parent);
+    PciHost *host = host_of_function0(pci);
 
-    if (host->cfg.config_written) {
-        host->cfg.config_written(host->cfg.config_opaque, pci, addr, value, len);
+    if (host->cfg.pciexbar && addr < host->cfg.pciexbar + 8u && addr + len > host->cfg.pciexbar) {
+        apply_pciexbar(host);
     }
+}
+
+static void function0_reset(PciDevice *pci)
+{
+    PciHost *host = host_of_function0(pci);
+
+    if (host->cfg.pciexbar) {
+        pci_set_quad(pci->config + host->cfg.pciexbar, host->cfg.ecam_base | PCIEXBAR_ENABLE);
+        apply_pciexbar(host);
+    }
+}
+
+static bool function0_post_load(void *opaque, int version)
+{
+    PciHost *host = host_of_function0(opaque);
+
+    if (host->cfg.pciexbar) {
+        apply_pciexbar(host);
+    }
+    return true;
 }
 
 static const StateTable function0_state = {
     .name = "gpex-root",
     .version = 1,
     .minimum_version = 1,
+    .post_load = function0_post_load,
     .fields = (const StateField[]) {
         { .name = "pci", .kind = STATE_STRUCT, .count = 1, .size = sizeof(PciDevice),
           .table = &pci_device_state },
@@ -46,6 +113,7 @@ static const PciDeviceOps function0_pci_ops = {
     .device_id = PCI_DEVICE_ID_VIRTUAL_HOST,
     .class_id = PCI_CLASS_BRIDGE_HOST,
     .config_written = function0_written,
+    .reset = function0_reset,
 };
 
 static const DeviceOps function0_ops = {
@@ -64,9 +132,21 @@ OBJECT_TYPE_STATIC(function0_type) = {
 
 /* ---- configuration accesses ---- */
 
+static uint64_t config_read(PciHost *host, uint32_t offset, unsigned size)
+{
+    for (unsigned i = 0; i < host->cfg.hidden_count; i++) {
+        const PciHostHidden *h = &host->cfg.hidden[i];
+
+        if (ROUND_DOWN(offset, 4) == h->offset) {
+            return (uint64_t)h->value >> 8 * (offset & 3) & (BIT(8 * size) - 1);
+        }
+    }
+    return pci_ecam_read(&host->bus, offset, size);
+}
+
 static uint64_t ecam_read(void *opaque, GuestAddr addr, unsigned size)
 {
-    return pci_ecam_read(&PCI_HOST(opaque)->bus, addr, size);
+    return config_read(PCI_HOST(opaque), addr, size);
 }
 
 static void ecam_write(void *opaque, GuestAddr addr, uint64_t value, unsigned size)
@@ -79,20 +159,25 @@ static const MemoryRegionOps ecam_ops = {
     .valid_min = 1, .valid_max = 8, .impl_min = 1, .impl_max = 4,
 };
 
+/* Only a whole double word is meant for this register; the byte at 1 may be another one. */
 static uint64_t address_port_read(void *opaque, GuestAddr addr, unsigned size)
 {
-    return PCI_HOST(opaque)->config_address;
+    return size == 4 ? PCI_HOST(opaque)->config_address : UINT32_MAX;
 }
 
-/* Only a whole double word is meant for this register. */
 static void address_port_write(void *opaque, GuestAddr addr, uint64_t value, unsigned size)
 {
-    PCI_HOST(opaque)->config_address = value;
+    PciHost *host = PCI_HOST(opaque);
+
+    if (size == 4) {
+        host->config_address = value;
+    } else if (size == 1 && addr == 1 && host->cfg.reset_control) {
+        host->cfg.reset_control(host->cfg.opaque, value);
+    }
 }
 
 static const MemoryRegionOps address_port_ops = {
-    .read = address_port_read, .write = address_port_write,
-    .valid_min = 4, .valid_max = 4, .impl_min = 4, .impl_max = 4,
+    .read = address_port_read, .write = address_port_write, .valid_min = 1, .valid_max = 4,
 };
 
 /* Bus, device, function and register of the address port as an ECAM offset. */
@@ -110,7 +195,7 @@ static uint64_t data_port_read(void *opaque, GuestAddr addr, unsigned size)
     if (!(host->config_address & CONFIG_ADDRESS_ENABLE)) {
         return UINT32_MAX;
     }
-    return pci_ecam_read(&host->bus, selected(host, addr), size);
+    return config_read(host, selected(host, addr), size);
 }
 
 static void data_port_write(void *opaque, GuestAddr addr, uint64_t value, unsigned size)
@@ -126,22 +211,6 @@ static const MemoryRegionOps data_port_ops = {
     .read = data_port_read, .write = data_port_write,
     .valid_min = 1, .valid_max = 4, .impl_min = 1, .impl_max = 4,
 };
-
-void pci_host_set_ecam(PciHost *host, uint64_t base, bool enabled)
-{
-    if (enabled == host->ecam_enabled && (!enabled || base == host->ecam.addr)) {
-        return;
-    }
-    memory_transaction_begin();
-    if (host->ecam_enabled) {
-        memory_region_del(system_memory(), &host->ecam);
-    }
-    host->ecam_enabled = enabled;
-    if (enabled) {
-        memory_region_add_overlap(system_memory(), base, &host->ecam, ECAM_PRIORITY);
-    }
-    memory_transaction_commit();
-}
 
 /* ---- life ---- */
 
@@ -166,7 +235,7 @@ static void open_windows(PciHost *host)
     if (!cfg->io_ports) {
         open_window(host, &host->io_window, &host->io, 0, "pci-io-window", &cfg->io_window);
     }
-    pci_host_set_ecam(host, cfg->ecam_base, true);
+    set_ecam(host, cfg->ecam_base, cfg->ecam_size, true);
     if (cfg->config_ports) {
         memory_region_add(system_io(), CONFIG_ADDRESS_PORT, &host->config_address_port);
         memory_region_add(system_io(), CONFIG_DATA_PORT, &host->config_data_port);
@@ -191,6 +260,11 @@ static bool add_function0(PciHost *host, Error **errp)
         pci_set_word(host->function0->config + PCI_VENDOR_ID, host->cfg.vendor_id);
         pci_set_word(host->function0->config + PCI_DEVICE_ID, host->cfg.device_id);
     }
+    if (host->cfg.pciexbar) {
+        pci_set_quad(host->function0->wmask + host->cfg.pciexbar,
+                     PCIEXBAR_ADDRESS | PCIEXBAR_SIZE_MASK << PCIEXBAR_SIZE_SHIFT | PCIEXBAR_ENABLE);
+        function0_reset(host->function0);
+    }
     return true;
 }
 
@@ -198,7 +272,7 @@ static void host_unrealize(DeviceState *dev)
 {
     PciHost *host = PCI_HOST(dev);
 
-    pci_host_set_ecam(host, 0, false);
+    set_ecam(host, 0, 0, false);
     pci_root_bus_cleanup(&host->bus);
     for (unsigned i = 0; i < ARRAY_SIZE(host->windows); i++) {
         memory_region_cleanup(&host->windows[i]);
@@ -227,7 +301,7 @@ static bool host_realize(DeviceState *dev, Error **errp)
     pci_root_bus_init(&host->bus, dev, "pcie.0", &host->mem, io);
     host->bus.reserved_slots = cfg->reserved_slots;
     host->bus.set_intx = cfg->set_intx;
-    host->bus.intx_opaque = cfg->intx_opaque;
+    host->bus.intx_opaque = cfg->opaque;
     open_windows(host);
     if (!add_function0(host, errp)) {
         host_unrealize(dev);
@@ -238,10 +312,7 @@ static bool host_realize(DeviceState *dev, Error **errp)
 
 static void host_reset(DeviceState *dev)
 {
-    PciHost *host = PCI_HOST(dev);
-
-    host->config_address = 0;
-    pci_host_set_ecam(host, host->cfg.ecam_base, true);
+    PCI_HOST(dev)->config_address = 0;
 }
 
 PciHost *pci_host_create(Object *parent, const char *name, const PciHostConfig *cfg, Error **errp)
@@ -262,7 +333,6 @@ PciHost *pci_host_create(Object *parent, const char *name, const PciHostConfig *
     return PCI_HOST(dev);
 }
 
-/* Where the window is, the machine knows that may move it. */
 static const StateTable host_state = {
     .name = "gpex-pcihost",
     .version = 1,

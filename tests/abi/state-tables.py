@@ -35,6 +35,7 @@ def tables():
     """name -> description, of every table of a machine with all devices."""
     found = {}
     args = ['-blockdev', 'driver=null-co,node-name=d,size=1048576', '-chardev', 'null,id=c',
+            '-blockdev', 'driver=null-co,node-name=flash,size=65536,read-zeroes=on',
             '-device', 'isa-serial,chardev=c']
     for d in DEVICES:
         args += ['-device', d]
@@ -42,7 +43,7 @@ def tables():
     accel = 'kvm' if guest.has_kvm() else 'qtest'
     with tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, 's')
-        with qtest.Emulator('-machine', 'virt', '-nodefaults', '-m', '16', '-S', *args, accel=accel) as vm:
+        with qtest.Emulator('-machine', 'virt,pflash0=flash', '-nodefaults', '-m', '16', '-S', *args, accel=accel) as vm:
             vm.qmp.cmd('migrate', uri='file:' + path)
             runner.wait_for(lambda: vm.qmp.cmd('query-migrate')['status'] == 'completed', what='the stream')
         with open(path, 'rb') as f:

@@ -30,6 +30,7 @@ MACHINES = {
                          *ROOT_PORTS]),
         'possible-cpus': ('', ['-m', '64', '-smp', '1,maxcpus=4,sockets=2,cores=2']),
         'memory': ('', ['-m', '3G,slots=2,maxmem=8G']),
+        'firmware': ('', ['-m', '64', '-cpu', 'qemu64', '-bios', 'CODE']),
     }),
     'aarch64': (['virt-7.2', 'virt-7.1', 'virt-7.0', 'virt-6.2', 'virt-1.0'], {
         'minimal': (',gic-version=3', ['-m', '64']),
@@ -44,6 +45,8 @@ MACHINES = {
 def machine_tables(arch, machine, config):
     options, args = MACHINES[arch][1][config]
     with tempfile.NamedTemporaryFile() as code:
+        code.truncate(65536)
+        args = [code.name if a == 'CODE' else a for a in args]
         if arch == 'aarch64':   # only firmware gets tables
             args = ['-bios', code.name, *args]
         with qtest.Emulator('-machine', machine + options, '-nodefaults', *args, arch=arch) as vm:

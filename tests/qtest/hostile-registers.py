@@ -47,14 +47,15 @@ TYPES = {'virtio-balloon-pci': 5, 'virtio-blk-pci': virtio.BLOCK, 'virtio-net-pc
 # The ports of the machine and of the ISA devices (docs/system/machines/virt-x86.md), with what is beside them.
 PORTS = [(0x2e8, 8), (0x2f8, 8), (0x3b0, 1), (0x3c0, 1), (0x3d0, 1), (0x3e0, 12), (0x3f8, 8), (0x505, 1), (0x508, 4),
          (0x510, 12), (0xa00, 24), (0xa18, 4), (0xae00, 24), (0xcd8, 12), (0xcf8, 8), (0xb000, 4)]
+FIRMWARE_PORTS = [(0x64, 1), (0x70, 2), (0x604, 8)]
 MARGIN = 4
 
 DISK = tempfile.NamedTemporaryFile(prefix='nemu-hostile-')
 DISK.truncate(1 << 20)
 
 
-def start(*kinds):
-    args = []
+def start(*kinds, more=()):
+    args = list(more)
     for kind in kinds:
         args += ['-device', kind + OPTIONS.get(kind, '')]
         args += [a.replace('DISK', DISK.name) for a in DEVICES[kind]]
@@ -178,17 +179,17 @@ def add_cases(namespace):
             namespace['test_config_' + name] = lambda kind=kind: config_sweeps(kind)
 
 
-def test_ports():
+def check_ports(ports, *args):
     """Every port of the machine, in an order that mixes them; power-off and reset are among them."""
     rng = random.Random(1)
-    with start('isa-serial', 'boot-timer', 'pvpanic') as vm:
+    with start('isa-serial', 'boot-timer', 'pvpanic', more=args) as vm:
         vm.irq_intercept_in('/machine/gsi')
         for _ in range(3):
-            for base, size in PORTS:
+            for base, size in ports:
                 sweep_ports(vm, rng, base, size)
             lines = []
             for _ in range(4000):
-                base, size = rng.choice(PORTS)
+                base, size = rng.choice(ports)
                 width, letter = rng.choice(((1, 'b'), (2, 'w'), (4, 'l')))
                 port = base + rng.randrange(size)
                 lines += ['out%s 0x%x 0x%x' % (letter, port, value(rng, width)), 'in%s 0x%x' % (letter, port)]
@@ -199,6 +200,40 @@ def test_ports():
         runner.equal(vm.inb(0x2ff), 0x00, 'scratch register of the second UART after a reset')
         vm.outb(0x2ff, 0x5a)
         runner.equal(vm.inb(0x2ff), 0x5a, 'scratch register')
+
+
+def test_ports():
+    check_ports(PORTS)
+
+
+def flash():
+    return ['-blockdev', 'driver=file,node-name=flash,filename=' + DISK.name, '-machine', 'pflash0=flash']
+
+
+def test_firmware_ports():
+    """With the registers that are only there for firmware."""
+    check_ports(PORTS + FIRMWARE_PORTS, *flash())
+
+
+def test_flash():
+    """All commands at random, and the configuration window moving about."""
+    rng = random.Random(5)
+    size = 1 << 20
+    with start('virtio-rng-pci', more=flash()) as vm:
+        for _ in range(4):
+            lines = []
+            for _ in range(6000):
+                width, letter = rng.choice(((1, 'b'), (2, 'w'), (4, 'l'), (8, 'q')))
+                at = (1 << 32) - size + rng.choice((0, size - 4096, rng.randrange(size))) + rng.randrange(-4, 64)
+                at = min(at, (1 << 32) - 8)
+                command = rng.choice((0xff, 0x10, 0x20, 0x40, 0x50, 0x60, 0x70, 0x90, 0x98, 0xd0, 0xe8, 1, 3))
+                lines += ['write%s 0x%x 0x%x' % (letter, at, rng.choice((command, value(rng, width)))),
+                          'read%s 0x%x' % (letter, at)]
+            for _ in range(200):
+                lines += ['outl 0xcf8 0x%x' % (0x80000060 + rng.choice((0, 4))),
+                          'outl 0xcfc 0x%x' % rng.getrandbits(32), 'readl 0x80000000']
+            vm.batch(lines)
+            check_alive(vm)
 
 
 def test_configuration_ports():

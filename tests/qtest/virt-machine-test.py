@@ -139,7 +139,7 @@ def test_bad_images():
                 (['-kernel', f.good, '-initrd', '/nonexistent'], 'could not open initrd'),
                 (['-initrd', f.text], '-initrd only allowed with -kernel option'),
                 (['-append', 'x'], '-append only allowed with -kernel option'),
-                (['-bios', f.text], 'firmware')):
+                (['-bios', f.text], 'could not load PC BIOS')):
             out = qtest.start_error(*machine(*args))
             assert text in out, (args, out)
 

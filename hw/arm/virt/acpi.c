@@ -91,7 +91,7 @@ static void build_dsdt(AcpiTables *t, const ArmVirtAcpiConfig *c)
     const AcpiPciHost host = {
         .ecam_base = c->ecam.base, .buses = c->ecam.size / MIB, .coherent = true,
         .io = { { 0, ARM_VIRT_PCIE_PIO_SIZE, ARM_VIRT_PCIE_PIO } },
-        .mmio32_base = ARM_VIRT_PCIE_MMIO, .mmio32_size = ARM_VIRT_PCIE_MMIO_SIZE,
+        .mmio32 = { { ARM_VIRT_PCIE_MMIO, ARM_VIRT_PCIE_MMIO_SIZE } },
         .mmio64_base = c->high_mmio.base, .mmio64_size = c->high_mmio.size,
         .intx_gsi = ARM_GIC_SPI_FIRST + ARM_VIRT_SPI_INTX,
     };

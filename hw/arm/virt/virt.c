@@ -126,7 +126,7 @@ static bool create_pci(ArmVirtMachine *v, Error **errp)
         },
         .io_window = { ARM_VIRT_PCIE_PIO, ARM_VIRT_PCIE_PIO_SIZE },
         .set_intx = set_intx,
-        .intx_opaque = v,
+        .opaque = v,
     };
 
     v->pci = pci_host_create(OBJECT(v), "pcihost", &cfg, errp);

@@ -12,10 +12,16 @@
 
 static AcpiPciHost pci_host(const VirtAcpiConfig *c)
 {
+    uint64_t before = c->mmio32_end, after = c->mmio32_end;
+
+    if (c->ecam_size && c->ecam_base + c->ecam_size > c->mmio32_base && c->ecam_base < c->mmio32_end) {
+        before = MAX(c->ecam_base, c->mmio32_base);
+        after = MIN(c->ecam_base + c->ecam_size, c->mmio32_end);
+    }
     return (AcpiPciHost){
-        .buses = c->ecam_size / MIB, .config_ports = true,
+        .buses = c->ecam_size ? c->ecam_size / MIB : 256, .config_ports = true,
         .io = { { VIRT_PCI_IO1_BASE, VIRT_PCI_IO1_SIZE }, { VIRT_PCI_IO2_BASE, VIRT_PCI_IO2_SIZE } },
-        .mmio32_base = c->mmio32_base, .mmio32_size = c->mmio32_end - c->mmio32_base,
+        .mmio32 = { { c->mmio32_base, before - c->mmio32_base }, { after, c->mmio32_end - after } },
         .mmio64_base = c->mmio64_base, .mmio64_size = c->mmio64_size, .mmio64_prefetchable = true,
         .intx_gsi = VIRT_GSI_INTX,
     };
@@ -114,7 +120,9 @@ static void build_dsdt(AcpiTables *t, const VirtAcpiConfig *c)
     aml_init(a, t->blob);
     aml_begin_scope(a, "\\_SB");
     acpi_build_pci_host(a, &host);
-    build_motherboard(a, c);
+    if (c->ecam_size) {
+        build_motherboard(a, c);
+    }
     for (unsigned i = 0; i < VIRT_MAX_SERIAL; i++) {
         if (c->serial[i].port) {
             build_serial(a, i, &c->serial[i]);
@@ -173,7 +181,9 @@ AcpiTables *virt_acpi_build(const VirtAcpiConfig *c)
     build_dsdt(t, c);
     build_fadt(t);
     build_madt(t, c);
-    acpi_build_mcfg(t, c->ecam_base, 0, c->ecam_size / MIB - 1);
+    if (c->ecam_size) {
+        acpi_build_mcfg(t, c->ecam_base, 0, c->ecam_size / MIB - 1);
+    }
     acpi_tables_finish(t);
     return t;
 }

@@ -19,8 +19,8 @@ typedef struct VirtAcpiConfig {
     unsigned max_cpus;          /* possible ones */
     const uint32_t *apic_ids;   /* of each */
     const bool *present;
-    uint64_t ecam_base, ecam_size;
-    uint64_t mmio32_base, mmio32_end;
+    uint64_t ecam_base, ecam_size;      /* size 0: none */
+    uint64_t mmio32_base, mmio32_end;   /* the configuration window may lie in it */
     uint64_t mmio64_base, mmio64_size;  /* size 0: none */
     VirtAcpiSerial serial[VIRT_MAX_SERIAL];
     uint16_t pvpanic_port;      /* 0: none */

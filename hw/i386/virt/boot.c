@@ -45,15 +45,22 @@ static AcpiTables *build_acpi(VirtMachine *v)
     unsigned cpus = m->smp.max_cpus;
     g_autofree uint32_t *apic_ids = g_new(uint32_t, cpus);
     g_autofree bool *present = g_new0(bool, cpus);
+    PciHostWindow ecam = pci_host_ecam(v->pci);
     VirtAcpiConfig c = {
         .max_cpus = cpus, .apic_ids = apic_ids, .present = present,
-        .ecam_base = VIRT_ECAM_BASE, .ecam_size = VIRT_ECAM_SIZE,
+        .ecam_base = ecam.base, .ecam_size = ecam.size,
         .mmio32_base = VIRT_MMIO32_BASE, .mmio32_end = VIRT_MMIO32_END,
         .mmio64_base = v->mmio64_base, .mmio64_size = v->mmio64_size,
         /* A machine whose places are all taken does not make its guest look at each. */
         .cpu_hotplug = v->cpu_slots && cpus > m->smp.cpus,
         .memory_slots = v->memory_slots ? v->memory_slots->count : 0,
     };
+    if (v->has_firmware) {
+        /* It places devices anywhere in what the CPUs can address. */
+        c.mmio32_base = VIRT_LOW_RAM_END;
+        c.mmio64_size = BIT(X86_CPU(cpu_first())->phys_bits);
+        c.mmio64_size -= MIN(c.mmio64_size, v->mmio64_base);
+    }
     for (unsigned i = 0; i < cpus; i++) {
         apic_ids[i] = x86_apic_id(&m->smp, i);
         present[i] = cpu_by_index(i) != NULL;
@@ -138,25 +145,45 @@ static bool add_smbios_items(VirtMachine *v, Error **errp)
 
 /* ---- fw_cfg ---- */
 
-static void add_kernel_items(VirtMachine *v)
+/* False when their sizes do not fit into the items, which have 32 bits. */
+static bool add_kernel_items(FwCfgState *f, const BootFile *kernel, uint32_t setup_size,
+                             const BootFile *initrd, const char *cmdline)
 {
-    FwCfgState *f = v->fw_cfg;
-    const BootPlan *p = v->boot;
-    uint64_t body = p->kernel->size - p->setup_size;
-    if (p->kernel->size > UINT32_MAX || (p->initrd && p->initrd->size > UINT32_MAX)) {
-        return;                 /* the items' sizes have 32 bits */
+    if (kernel->size > UINT32_MAX || (initrd && initrd->size > UINT32_MAX)) {
+        return false;
     }
-    fw_cfg_set_u32(f, FW_CFG_SETUP_SIZE, p->setup_size);
-    fw_cfg_set_fd(f, FW_CFG_SETUP_DATA, p->kernel->fd, 0, p->setup_size);
-    fw_cfg_set_u32(f, FW_CFG_KERNEL_SIZE, body);
-    fw_cfg_set_fd(f, FW_CFG_KERNEL_DATA, p->kernel->fd, p->setup_size, body);
-    if (p->initrd) {
-        fw_cfg_set_u32(f, FW_CFG_INITRD_ADDR, p->initrd_addr);
-        fw_cfg_set_u32(f, FW_CFG_INITRD_SIZE, p->initrd->size);
-        fw_cfg_set_fd(f, FW_CFG_INITRD_DATA, p->initrd->fd, 0, p->initrd->size);
+    fw_cfg_set_u32(f, FW_CFG_SETUP_SIZE, setup_size);
+    fw_cfg_set_fd(f, FW_CFG_SETUP_DATA, kernel->fd, 0, setup_size);
+    fw_cfg_set_u32(f, FW_CFG_KERNEL_SIZE, kernel->size - setup_size);
+    fw_cfg_set_fd(f, FW_CFG_KERNEL_DATA, kernel->fd, setup_size, kernel->size - setup_size);
+    if (initrd) {
+        fw_cfg_set_u32(f, FW_CFG_INITRD_SIZE, initrd->size);
+        fw_cfg_set_fd(f, FW_CFG_INITRD_DATA, initrd->fd, 0, initrd->size);
     }
-    fw_cfg_set_u32(f, FW_CFG_CMDLINE_SIZE, strlen(p->cmdline) + 1);
-    fw_cfg_set_string(f, FW_CFG_CMDLINE_DATA, p->cmdline);
+    fw_cfg_set_u32(f, FW_CFG_CMDLINE_SIZE, strlen(cmdline) + 1);
+    fw_cfg_set_string(f, FW_CFG_CMDLINE_DATA, cmdline);
+    return true;
+}
+
+/* A kernel for firmware: any EFI program; of a bzImage the two parts that firmware puts together again. */
+static bool give_kernel(VirtMachine *v, Error **errp)
+{
+    const MachineState *m = &v->machine;
+    uint32_t setup_size = 0;
+
+    v->kernel = boot_file_open(m->kernel, "kernel image", errp);
+    if (!v->kernel) {
+        return false;
+    }
+    v->initrd = m->initrd ? boot_file_open(m->initrd, "initrd", errp) : NULL;
+    if ((m->initrd && !v->initrd) || !boot_bzimage_setup_size(v->kernel, &setup_size, errp)) {
+        return false;
+    }
+    if (!add_kernel_items(v->fw_cfg, v->kernel, setup_size, v->initrd, m->append ?: "")) {
+        error_setg(errp, "kernel '%s': firmware takes no more than 4 GiB of kernel or initrd", m->kernel);
+        return false;
+    }
+    return true;
 }
 
 static bool add_items(VirtMachine *v, Error **errp)
@@ -180,9 +207,14 @@ static bool add_items(VirtMachine *v, Error **errp)
         acpi_fw_cfg_add(f, build_acpi_files, v);
     }
     if (v->boot) {
-        add_kernel_items(v);
+        const BootPlan *p = v->boot;
+
+        if (p->initrd) {
+            fw_cfg_set_u32(f, FW_CFG_INITRD_ADDR, p->initrd_addr);
+        }
+        add_kernel_items(f, p->kernel, p->setup_size, p->initrd, p->cmdline);
     }
-    return true;
+    return !v->has_firmware || !m->kernel || give_kernel(v, errp);
 }
 
 /* ---- boot ---- */
@@ -221,11 +253,6 @@ static bool prepare_kernel(VirtMachine *v, Error **errp)
         .kernel = m->kernel, .initrd = m->initrd, .cmdline = m->append, .memmap = v->memmap,
         .rsdp = m->acpi ? VIRT_ACPI_BASE : 0,
     };
-    if (m->dtb) {
-        error_setg(errp, "-dtb: machine %s is described by ACPI, not by a device tree",
-                   machine_ops(m)->name);
-        return false;
-    }
     v->boot = boot_plan_new(&spec, errp);
     if (!v->boot || (m->acpi && !place_acpi(v, errp))) {
         return false;
@@ -242,16 +269,21 @@ bool virt_boot_prepare(VirtMachine *v, Error **errp)
     if (!build_smbios(v, errp)) {
         return false;
     }
+    if (m->kernel && m->dtb) {
+        error_setg(errp, "-dtb: machine %s is described by ACPI, not by a device tree",
+                   machine_ops(m)->name);
+        return false;
+    }
     if (m->kernel) {
-        if (!prepare_kernel(v, errp)) {
+        if (!v->has_firmware && !prepare_kernel(v, errp)) {
             return false;
         }
     } else if (m->initrd || m->append || m->dtb) {
         error_setg(errp, "%s only allowed with -kernel option",
                    m->append ? "-append" : m->initrd ? "-initrd" : "-dtb");
         return false;
-    } else if (accel_ops()->runs_code) {
-        warn_report("no kernel was given (-kernel): the guest has nothing to run");
+    } else if (!v->has_firmware && accel_ops()->runs_code) {
+        warn_report("neither kernel (-kernel) nor firmware was given: the guest has nothing to run");
     }
     return add_items(v, errp);
 }
@@ -283,6 +315,9 @@ static void enter_kernel(const BootEntry *e)
 void virt_boot_reset(VirtMachine *v)
 {
     Error *err = NULL;
+    if (v->has_firmware) {
+        return;                 /* it is at the reset vector */
+    }
     if (!v->boot) {
         /* There is nothing at the reset vector that it could run. */
         X86_CPU(cpu_first())->regs.mp_state = X86_MP_HALTED;
@@ -302,6 +337,8 @@ void virt_boot_reset(VirtMachine *v)
 void virt_boot_cleanup(VirtMachine *v)
 {
     boot_plan_free(v->boot);
+    boot_file_close(v->kernel);
+    boot_file_close(v->initrd);
     if (v->acpi) {
         g_byte_array_unref(v->acpi);
     }

@@ -5,6 +5,7 @@
 
 #include "hw/acpi/hotplug.h"
 #include "hw/acpi/tables.h"
+#include "hw/block/pflash.h"
 #include "hw/boot/fw-cfg.h"
 #include "hw/boot/plan.h"
 #include "hw/core/machine.h"
@@ -29,6 +30,12 @@ typedef struct VirtMachine {
     uint64_t *apic_ids;         /* of each possible CPU */
     FwCfgState *fw_cfg;
     IsaBridge *isa;
+    /* Firmware. */
+    bool has_firmware;
+    char *flash_node[2];
+    Pflash *flash[2];
+    MemoryRegion rom, rom_alias;
+    BootFile *kernel, *initrd;  /* what firmware is given of them */
     /* Direct boot. */
     BootPlan *boot;             /* NULL: no kernel given */
     GByteArray *acpi;           /* placed tables, RSDP first; NULL: none */
@@ -65,6 +72,16 @@ DeviceState *virt_gsi_create(Object *parent, Error **errp);
 
 /* Registers for hot-plug, and the rules for devices that sit on no bus. Before CPUs are made. */
 bool virt_hotplug_create(VirtMachine *v, Error **errp);
+
+/* ---- firmware.c ---- */
+
+/* Map the image that the options name, if any (has_firmware). */
+bool virt_firmware_load(VirtMachine *v, Error **errp);
+/* The registers that it needs; after those of ACPI. */
+bool virt_firmware_create_ports(VirtMachine *v, Error **errp);
+/* Port 0xCF9. */
+void virt_firmware_reset_control(void *opaque, uint8_t value);
+void virt_firmware_cleanup(VirtMachine *v);
 
 /* ---- boot.c ---- */
 

@@ -73,6 +73,8 @@ static bool set_acpi(Object *obj, const ObjectProperty *p, const JsonValue *valu
       .arg = (what), .def.i = ON_OFF_AUTO_AUTO, .description = "there is no " what }
 
 const ObjectProperty virt_machine_properties[] = {
+    PROP_STRING("pflash0", VirtMachine, flash_node[0], "Node name or ID of a block device to use as a backend"),
+    PROP_STRING("pflash1", VirtMachine, flash_node[1], "Node name or ID of a block device to use as a backend"),
     { .name = "acpi", .kind = &prop_kind_on_off_auto,
       .offset = offsetof(VirtMachine, acpi_choice), .get = get_acpi, .set = set_acpi,
       .def.i = ON_OFF_AUTO_AUTO, .description = "ACPI tables" },

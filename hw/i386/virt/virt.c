@@ -60,8 +60,11 @@ static void describe_memory(VirtMachine *v)
     if (v->high_size) {
         memmap_add(v->memmap, VIRT_HIGH_RAM_BASE, v->high_size, MEMMAP_RAM);
     }
-    memmap_add(v->memmap, VIRT_EBDA_START, MIB - VIRT_EBDA_START, MEMMAP_RESERVED);
-    memmap_add(v->memmap, VIRT_ECAM_BASE, VIRT_ECAM_SIZE, MEMMAP_RESERVED);
+    if (!v->has_firmware) {
+        /* Firmware knows what lies below 1 MiB, and moves the configuration window. */
+        memmap_add(v->memmap, VIRT_EBDA_START, MIB - VIRT_EBDA_START, MEMMAP_RESERVED);
+        memmap_add(v->memmap, VIRT_ECAM_BASE, VIRT_ECAM_SIZE, MEMMAP_RESERVED);
+    }
     memmap_add(v->memmap, VIRT_KVM_PAGES_BASE, VIRT_KVM_PAGES_SIZE, MEMMAP_RESERVED);
 }
 
@@ -75,7 +78,9 @@ static void set_intx(void *opaque, int line, int level)
 
 static bool create_pci(VirtMachine *v, Error **errp)
 {
-    const PciHostConfig cfg = {
+    /* 00:1f.0: where the ports of power management are, and that they are switched on. */
+    static const PciHostHidden hidden[] = { { 0xf8040, 0x601 }, { 0xf8044, 0x80 } };
+    PciHostConfig cfg = {
         .ecam_base = VIRT_ECAM_BASE,
         .ecam_size = VIRT_ECAM_SIZE,
         .config_ports = true,
@@ -87,8 +92,19 @@ static bool create_pci(VirtMachine *v, Error **errp)
         /* Where firmware expects a bridge's functions. */
         .reserved_slots = UINT32_C(1) << 31,
         .set_intx = set_intx,
-        .intx_opaque = v,
+        .opaque = v,
     };
+    if (v->has_firmware) {
+        cfg.vendor_id = PCI_VENDOR_ID_INTEL;
+        cfg.device_id = PCI_DEVICE_ID_INTEL_Q35;
+        cfg.pciexbar = 0x60;
+        cfg.hidden = hidden;
+        cfg.hidden_count = ARRAY_SIZE(hidden);
+        cfg.reset_control = virt_firmware_reset_control;
+        /* Firmware chooses addresses; all that is no RAM must decode. */
+        cfg.windows[0] = (PciHostWindow){ VIRT_LOW_RAM_END, VIRT_MMIO32_END - VIRT_LOW_RAM_END };
+        cfg.windows[1].size = BIT(VIRT_MAX_ADDRESS_BITS) - v->mmio64_base;
+    }
     v->pci = pci_host_create(OBJECT(v), "pcihost", &cfg, errp);
     return v->pci != NULL;
 }
@@ -153,21 +169,17 @@ bool virt_machine_init(MachineState *m, Error **errp)
     };
     VirtMachine *v = VIRT_MACHINE(m);
 
-    if (m->firmware) {
-        error_setg(errp, "firmware '%s': machine %s boots kernels directly (-kernel), firmware"
-                   " images are not supported", m->firmware, machine_ops(m)->name);
-        return false;
-    }
     if (!plan_memory(v, errp)) {
         return false;
     }
     address_space_io.unassigned_ones = true;
     memory_transaction_begin();
     map_memory(v);
+    bool ok = virt_firmware_load(v, errp);
     describe_memory(v);
-    v->gsi = virt_gsi_create(OBJECT(v), errp);
-    bool ok = v->gsi && create_pci(v, errp) && create_ged(v, errp) &&
-              acpi_reduced_create(OBJECT(v), &acpi_ports, errp) && create_isa(v, errp);
+    ok = ok && (v->gsi = virt_gsi_create(OBJECT(v), errp)) && create_pci(v, errp) && create_ged(v, errp) &&
+         acpi_reduced_create(OBJECT(v), &acpi_ports, errp) && create_isa(v, errp) &&
+         (!v->has_firmware || virt_firmware_create_ports(v, errp));
     if (ok) {
         v->fw_cfg = fw_cfg_create(OBJECT(v), VIRT_PORT_FW_CFG, errp);
     }
@@ -195,6 +207,7 @@ static void virt_finalize(Object *obj)
         powerdown_unnotify(press_power_button, v->ged);
     }
     virt_boot_cleanup(v);
+    virt_firmware_cleanup(v);
     memmap_free(v->memmap);
     g_free(v->apic_ids);
 }

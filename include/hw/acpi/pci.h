@@ -10,6 +10,7 @@
 #include "hw/acpi/aml.h"
 
 #define ACPI_PCI_IO_WINDOWS 2
+#define ACPI_PCI_MMIO32_WINDOWS 2
 #define ACPI_PCI_INTX_LINES 4
 
 typedef struct AcpiPciHost {
@@ -21,7 +22,9 @@ typedef struct AcpiPciHost {
         uint32_t base, size;    /* size 0: none */
         uint32_t translation;   /* where port 0 is in memory; 0: ports are ports */
     } io[ACPI_PCI_IO_WINDOWS];
-    uint64_t mmio32_base, mmio32_size;
+    struct {
+        uint32_t base, size;    /* size 0: none */
+    } mmio32[ACPI_PCI_MMIO32_WINDOWS];
     uint64_t mmio64_base, mmio64_size;  /* size 0: none */
     bool mmio64_prefetchable;
     uint32_t intx_gsi;          /* of the first of four lines that slots and pins rotate over */

@@ -13,7 +13,8 @@
 #include "system/memory.h"
 
 typedef struct PflashConfig {
-    uint64_t size;              /* of the bank; a power of two */
+    uint64_t size;              /* of the bank; 0: the image's, at most @max_size */
+    uint64_t max_size;
     uint32_t sector;            /* of the bank: what an erase erases */
     uint8_t width;              /* of the bank, bytes: 1, 2 or 4 */
     uint8_t chip_width;         /* of each chip, bytes: 1 or 2 */

@@ -33,6 +33,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BootFile, boot_file_close)
 /* [offset, offset + len) must lie in the file; an error says that it is truncated. */
 bool boot_file_read(const BootFile *f, uint64_t offset, void *buf, uint64_t len, Error **errp);
 
+/* x86: the bytes before the protected-mode part of a bzImage; 0 when it is none. */
+bool boot_bzimage_setup_size(const BootFile *f, uint32_t *size, Error **errp);
 /*
  * AArch64: the contents of a gzipped file, *@size bytes; *@data NULL when it is
  * not gzipped. Caller frees.

@@ -28,6 +28,7 @@
 #define VIRT_HIGH_RAM_BASE      (4 * GIB)
 #define VIRT_MMIO64_ALIGN       GIB
 #define VIRT_MMIO64_SIZE        (32 * GIB)
+#define VIRT_MAX_ADDRESS_BITS   52
 
 /* ---- ports ---- */
 
@@ -40,6 +41,11 @@
 #define VIRT_PORT_MEMORY_SLOTS  0xa00
 #define VIRT_PORT_CPU_SLOTS     0xcd8
 #define VIRT_PORT_GED           0xb000
+/* Only with firmware. */
+#define VIRT_PORT_KEYBOARD      0x64
+#define VIRT_PORT_RTC           0x70
+#define VIRT_PORT_PM1_CONTROL   0x604
+#define VIRT_PORT_PM1_TIMER     0x608
 /* What bridges may hand out: all but the machine's own blocks. */
 #define VIRT_PCI_IO1_BASE       0x1000
 #define VIRT_PCI_IO1_SIZE       0x9e00

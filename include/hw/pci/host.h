@@ -20,6 +20,12 @@ typedef struct PciHostWindow {
     uint64_t base, size;
 } PciHostWindow;
 
+/* A register of a function that is not there: reads as @value, writes are dropped. */
+typedef struct PciHostHidden {
+    uint32_t offset;            /* in the configuration window; a multiple of 4 */
+    uint32_t value;
+} PciHostHidden;
+
 typedef struct PciHostConfig {
     uint64_t ecam_base;
     uint64_t ecam_size;         /* 1 MiB a bus, at most 256 MiB */
@@ -31,11 +37,17 @@ typedef struct PciHostConfig {
     PciHostWindow io_window;    /* when !io_ports; size 0: no I/O space */
     uint16_t vendor_id, device_id;              /* of 00:00.0; 0: 1b36:0008 */
     uint32_t reserved_slots;    /* bit mask of slots where no device may be placed */
+    /*
+     * Where 00:00.0 has a PCIEXBAR (Intel 3 Series chipset, 316966, section 5.1.18), which moves the
+     * configuration window; its value at reset is @ecam_base. 0: none.
+     */
+    uint8_t pciexbar;
+    const PciHostHidden *hidden;                /* @hidden_count of them */
+    unsigned hidden_count;
+    /* Byte writes to port 0xCF9, in the middle of the address port; may be NULL. */
+    void (*reset_control)(void *opaque, uint8_t value);
     void (*set_intx)(void *opaque, int line, int level);
-    void *intx_opaque;
-    /* Called for configuration accesses of 00:00.0 after the default handling; may be NULL. */
-    void (*config_written)(void *opaque, PciDevice *pci, uint32_t addr, uint32_t value, int len);
-    void *config_opaque;
+    void *opaque;
 } PciHostConfig;
 
 typedef struct PciHost {
@@ -53,7 +65,7 @@ typedef struct PciHost {
 
 /* Make and realize the host bridge as @parent/@name. Borrowed result. */
 PciHost *pci_host_create(Object *parent, const char *name, const PciHostConfig *cfg, Error **errp);
-/* Move the configuration window (multiple of its size), or take it away. */
-void pci_host_set_ecam(PciHost *host, uint64_t base, bool enabled);
+/* Where the configuration window is now; size 0: nowhere. */
+PciHostWindow pci_host_ecam(const PciHost *host);
 
 #endif

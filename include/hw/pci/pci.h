@@ -155,6 +155,11 @@ static inline uint32_t pci_get_long(const uint8_t *p)
     return pci_get_word(p) | (uint32_t)pci_get_word(p + 2) << 16;
 }
 
+static inline uint64_t pci_get_quad(const uint8_t *p)
+{
+    return pci_get_long(p) | (uint64_t)pci_get_long(p + 4) << 32;
+}
+
 static inline void pci_set_word(uint8_t *p, uint16_t v)
 {
     p[0] = v;
@@ -165,6 +170,12 @@ static inline void pci_set_long(uint8_t *p, uint32_t v)
 {
     pci_set_word(p, v);
     pci_set_word(p + 2, v >> 16);
+}
+
+static inline void pci_set_quad(uint8_t *p, uint64_t v)
+{
+    pci_set_long(p, v);
+    pci_set_long(p + 4, v >> 32);
 }
 
 /* Drive the device's interrupt wire (pin in the Interrupt Pin register). Machine lock held. */

@@ -7,6 +7,8 @@
 
 #define PCI_VENDOR_ID_VIRTIO 0x1af4     /* also the default subsystem vendor */
 #define PCI_SUBSYSTEM_ID_DEFAULT 0x1100
+#define PCI_VENDOR_ID_INTEL 0x8086
+#define PCI_DEVICE_ID_INTEL_Q35 0x29c0  /* 3 Series chipset, host bridge */
 #define PCI_VENDOR_ID_VIRTUAL 0x1b36    /* generic virtual devices */
 #define PCI_DEVICE_ID_VIRTUAL_HOST 0x0008
 #define PCI_DEVICE_ID_VIRTUAL_ROOT_PORT 0x000c
