@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Things that come and go leave nothing behind: no descriptor, thread, object
-or memory. Usage: leak-test.py [--cycles N] [NAME...]; 100 cycles by default."""
+or memory. Usage: leak-test.py [--cycles N] [NAME...]; 1,000 cycles by default."""
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 from lib import qtest, runner      # noqa: E402
 
-CYCLES = 100
+CYCLES = 1000
 # The first ones fill caches and the allocator's lists.
 WARM_UP = 20
 # What a heap may grow without a leak: its free lists are not always of use.
