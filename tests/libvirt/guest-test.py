@@ -247,6 +247,24 @@ def test_virtio_console():
         d.virsh('destroy', 'guest')
 
 
+def test_daemon_restarts():
+    """A new libvirtd takes over a guest that runs, and one that stands still."""
+    with libvirt.Daemon() as d:
+        d.define(domain(d, 'virt'))
+        d.virsh('start', 'guest')
+        runner.wait_for(lambda: channel_state(d, 'guest') == 'connected', what='the agent channel')
+        d.restart()
+        runner.equal(d.state('guest'), 'running')
+        runner.equal(channel_state(d, 'guest'), 'connected', 'the agent as the new daemon sees it')
+        check_monitor(d)
+        d.virsh('suspend', 'guest')
+        d.restart()
+        runner.equal(d.state('guest'), 'paused')
+        d.virsh('resume', 'guest')
+        d.virsh('destroy', 'guest')
+        runner.equal(d.emulators(), [])
+
+
 def test_guest_powers_off():
     """The guest ends by itself; libvirt sees a shutdown and no crash."""
     with libvirt.Daemon() as d:
