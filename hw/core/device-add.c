@@ -271,6 +271,10 @@ bool device_del(const char *id, Error **errp)
         error_setg(errp, "Device '%s' does not support hotplugging", dev->obj.type->name);
         return false;
     }
+    if (ops->stays) {
+        error_setg(errp, "%s", ops->stays);
+        return false;
+    }
     if (!plug->unplug_request) {
         device_unplug_finish(dev);
         return true;

@@ -134,7 +134,7 @@ static void remove_devices(RootPort *rp)
         PciDevice *pci = rp->bridge.sec.devices[devfn];
         const DeviceOps *ops = pci ? object_ops(pci, &device_type) : NULL;
 
-        if (ops && ops->hotpluggable) {
+        if (ops && ops->hotpluggable && !ops->stays) {
             device_unplug_finish(&pci->dev);
         }
     }

@@ -34,7 +34,6 @@
 #define NOTIFY_AT 0x3000
 #define BAR_SIZE_MIN 0x4000
 
-#define VECTORS_UNSPECIFIED UINT32_MAX
 #define VECTORS_MAX 2048
 
 #define ISR_QUEUE 1
@@ -719,6 +718,9 @@ static void virtio_pci_init(Object *obj)
 {
     VirtioPci *s = (VirtioPci *)obj;
 
+    /* Types without these properties have what is their default elsewhere. */
+    s->vectors = VECTORS_UNSPECIFIED;
+    s->ioeventfd = true;
     /* The reference is ours: with the bus that it sits on it leaves the tree before we are done. */
     s->vdev = (VirtioDevice *)object_new(obj->type->inner);
     object_add_child(obj, "virtio-backend", s->vdev, &error_abort);
@@ -730,9 +732,6 @@ static void virtio_pci_finalize(Object *obj)
 }
 
 static const ObjectProperty virtio_pci_properties[] = {
-    PROP_UINT32("vectors", VirtioPci, vectors, VECTORS_UNSPECIFIED,
-                "MSI-X vectors (0: no MSI-X); by default what the device can use"),
-    PROP_BOOL("ioeventfd", VirtioPci, ioeventfd, true, "take queue kicks through eventfds"),
     PROP_BOOL("page-per-vq", VirtioPci, page_per_vq, false,
               "give each queue a notification page of its own"),
     PROP_BOOL("ats", VirtioPci, ats, false, "address translation services; must be off"),

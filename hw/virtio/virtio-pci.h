@@ -9,6 +9,8 @@
 #include "hw/pci/pci.h"
 #include "hw/virtio/virtio.h"
 
+#define VECTORS_UNSPECIFIED UINT32_MAX
+
 typedef struct VirtioPci {
     PciDevice pci;
     VirtioDevice *vdev;         /* child "virtio-backend", made with us */

@@ -28,7 +28,7 @@ spec.loader.exec_module(analyze)
 GOLDEN = os.path.join(HERE, 'state-tables.json')
 # One of everything that has state.
 DEVICES = ['virtio-rng-pci', 'virtio-net-pci', 'virtio-serial-pci', 'virtio-balloon-pci', 'pcie-root-port,chassis=1',
-           'pvpanic-pci', 'virtio-blk-pci,drive=d']
+           'pvpanic-pci', 'virtio-blk-pci,drive=d', 'virtio-mem-pci,memdev=m', 'virtio-pmem-pci,memdev=p']
 
 
 def tables():
@@ -36,6 +36,7 @@ def tables():
     found = {}
     args = ['-blockdev', 'driver=null-co,node-name=d,size=1048576', '-chardev', 'null,id=c',
             '-blockdev', 'driver=null-co,node-name=flash,size=65536,read-zeroes=on',
+            '-object', 'memory-backend-ram,id=m,size=16M', '-object', 'memory-backend-ram,id=p,size=2M',
             '-device', 'isa-serial,chardev=c']
     for d in DEVICES:
         args += ['-device', d]
@@ -43,7 +44,7 @@ def tables():
     accel = 'kvm' if guest.has_kvm() else 'qtest'
     with tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, 's')
-        with qtest.Emulator('-machine', 'virt,pflash0=flash', '-nodefaults', '-m', '16', '-S', *args, accel=accel) as vm:
+        with qtest.Emulator('-machine', 'virt,pflash0=flash', '-nodefaults', '-m', '16,maxmem=1G', '-S', *args, accel=accel) as vm:
             vm.qmp.cmd('migrate', uri='file:' + path)
             runner.wait_for(lambda: vm.qmp.cmd('query-migrate')['status'] == 'completed', what='the stream')
         with open(path, 'rb') as f:

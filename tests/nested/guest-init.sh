@@ -85,7 +85,9 @@ step_hotplug() {        # a disk comes and goes
 # All that can come and go, in one line.
 plugged() {
     # Nobody else in this guest switches on what has come.
-    for c in /sys/devices/system/cpu/cpu*/online; do [ "$(cat $c)" = 1 ] || echo 1 >$c; done
+    for c in /sys/devices/system/cpu/cpu*/online; do
+        [ "$(cat $c 2>/dev/null)" != 0 ] || echo 1 2>/dev/null >$c
+    done
     echo "cpus=$(nproc) memory=$(cat /sys/devices/system/memory/memory*/state | grep -c '^online')" \
         "disks=$(ls /sys/block | grep -c '^vd') nics=$(ls /sys/class/net | grep -c '^eth')" \
         "pmem=$(ls /sys/block | grep -c '^pmem')"

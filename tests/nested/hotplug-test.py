@@ -22,7 +22,7 @@ CPU = 'host-x86_64-cpu'
 
 def now(g):
     """What the guest saw last: name -> count."""
-    lines = re.findall(r'^NOW (.*?)\r?$', g.console(), re.M)
+    lines = re.findall(r'^NOW (.*?)\r?\n', g.console(), re.M)
     return {k: int(v) for k, v in (w.split('=') for w in lines[-1].split())} if lines else {}
 
 
@@ -76,7 +76,14 @@ def dimm(g):
     wait(g, memory=blocks)
 
 
-KINDS = [cpu, dimm, disk, nic]
+def virtio_mem(g):
+    for size in (96 * MIB, 0):
+        g.qmp.cmd('qom-set', path='vmem', property='requested-size', value=size)
+        runner.wait_for(lambda: g.watch_host() or g.qmp.cmd('qom-get', path='vmem', property='size') == size, 240,
+                        'virtio-mem with %d bytes' % size, interval=0.05)
+
+
+KINDS = [cpu, dimm, virtio_mem, disk, nic]
 
 
 def tree(g, path='/machine'):
@@ -106,6 +113,7 @@ def test_loop():
                      '-initrd', INITRD, '-append', 'console=ttyS0 quiet memhp_default_state=online_movable steps=plug',
                      '-blockdev', 'driver=file,node-name=f,filename=/tmp/disk', '-device', 'virtio-blk-pci,drive=f',
                      '-device', 'pcie-root-port,id=rp0,chassis=1', '-device', 'pcie-root-port,id=rp1,chassis=2',
+                     '-object', 'memory-backend-ram,id=vm,size=512M', '-device', 'virtio-mem-pci,id=vmem,memdev=vm',
                      timeout=240) as g:
         wait(g, cpus=1, disks=1)
         objects, before = None, None

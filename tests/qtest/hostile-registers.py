@@ -24,11 +24,14 @@ DEVICES = {
     'pvpanic-pci': [],
     'virtio-balloon-pci': ['-object', 'iothread,id=hints'],
     'virtio-blk-pci': ['-blockdev', 'driver=file,node-name=d,filename=DISK'],
+    'virtio-mem-pci': ['-object', 'memory-backend-ram,id=mem,size=64M'],
+    'virtio-pmem-pci': ['-object', 'memory-backend-memfd,id=pmem,size=4M'],
     'virtio-net-pci': ['-netdev', 'user,id=n'],
     'virtio-rng-pci': [],
     'virtio-serial-pci': ['-device', 'virtconsole,chardev=c', '-device', 'virtserialport,chardev=c2,name=p'],
 }
-OPTIONS = {'pcie-root-port': ',id=rp,chassis=1', 'virtio-blk-pci': ',drive=d', 'virtio-net-pci': ',netdev=n',
+OPTIONS = {'virtio-mem-pci': ',memdev=mem,requested-size=32M', 'virtio-pmem-pci': ',memdev=pmem',
+           'pcie-root-port': ',id=rp,chassis=1', 'virtio-blk-pci': ',drive=d', 'virtio-net-pci': ',netdev=n',
            'virtio-balloon-pci': ',free-page-reporting=on,free-page-hint=on,iothread=hints'}
 # No registers of their own (ports of a device above), or another name of one above.
 OTHERS = {'virtconsole', 'virtserialport', 'virtio-balloon-pci-non-transitional', 'virtio-balloon-device',
@@ -37,12 +40,12 @@ OTHERS = {'virtconsole', 'virtserialport', 'virtio-balloon-pci-non-transitional'
           # Behind a memory-mapped transport, which this machine does not have: arm-virt-test has them.
           'virtio-blk-device', 'virtio-net-device', 'virtio-rng-device', 'virtio-serial-device',
           # The same devices behind virtio-mmio, which this machine does not have.
-          'virtio-blk-device', 'virtio-net-device', 'virtio-rng-device', 'virtio-serial-device',
+          'virtio-blk-device', 'virtio-net-device', 'virtio-rng-device', 'virtio-serial-device', 'virtio-mem', 'virtio-pmem',
           # Its register ends the program, which is what it is for: virt-machine-test has it.
           'isa-debug-exit',
           # Ports of the machine: memory-hotplug-test has them with what is in the slots.
           'pc-dimm'}
-TYPES = {'virtio-balloon-pci': 5, 'virtio-blk-pci': virtio.BLOCK, 'virtio-net-pci': virtio.NET, 'virtio-rng-pci': virtio.RNG,
+TYPES = {'virtio-balloon-pci': 5, 'virtio-mem-pci': 24, 'virtio-pmem-pci': 27, 'virtio-blk-pci': virtio.BLOCK, 'virtio-net-pci': virtio.NET, 'virtio-rng-pci': virtio.RNG,
          'virtio-serial-pci': virtio.CONSOLE}
 # The ports of the machine and of the ISA devices (docs/system/machines/virt-x86.md), with what is beside them.
 PORTS = [(0x2e8, 8), (0x2f8, 8), (0x3b0, 1), (0x3c0, 1), (0x3d0, 1), (0x3e0, 12), (0x3f8, 8), (0x505, 1), (0x508, 4),
@@ -59,7 +62,7 @@ def start(*kinds, more=()):
     for kind in kinds:
         args += ['-device', kind + OPTIONS.get(kind, '')]
         args += [a.replace('DISK', DISK.name) for a in DEVICES[kind]]
-    return qtest.Emulator('-machine', 'virt', '-m', '64', '-nodefaults', '-no-shutdown',
+    return qtest.Emulator('-machine', 'virt', '-m', '64,maxmem=1G', '-nodefaults', '-no-shutdown',
                           '-chardev', 'null,id=c', '-chardev', 'null,id=c2', '-action', 'panic=none', *args)
 
 

@@ -39,6 +39,7 @@ typedef struct DeviceOps {
     bool user_creatable;                        /* by -device */
     bool hotpluggable;
     bool bus_optional;                          /* realizes without a bus too */
+    const char *stays;                          /* why it cannot be removed though it can be added; else NULL */
 } DeviceOps;
 
 struct DeviceState {

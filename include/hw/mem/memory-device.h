@@ -60,4 +60,7 @@ typedef struct PcDimm {
 extern const TypeInfo pc_dimm_type;     /* "pc-dimm" */
 #define PC_DIMM(p) ((PcDimm *)object_cast(p, &pc_dimm_type))
 
+extern const TypeInfo virtio_mem_type;  /* "virtio-mem" */
+extern const TypeInfo virtio_pmem_type; /* "virtio-pmem" */
+
 #endif
