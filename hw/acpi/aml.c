@@ -325,9 +325,11 @@ static void put_bit_count(Aml *a, unsigned bits)
     if (bits <= 0x3f) {
         put8(a, bits);
     } else {
-        g_assert(bits <= 0xfff);
-        put8(a, 0x40 | (bits & 0xf));
-        put8(a, bits >> 4);
+        unsigned more = bits <= 0xfff ? 1 : 2;
+
+        g_assert(bits <= 0xfffff);
+        put8(a, more << 6 | (bits & 0xf));
+        put_le(a, bits >> 4, more);
     }
 }
 

@@ -42,12 +42,17 @@ static void describe(const MemoryDevice *d, MemoryDeviceInfo *info)
     i->memdev = object_path(dimm->memdev);
     i->hotplugged = dimm->dev.hotplugged;
     i->hotpluggable = true;
-    info->type = MEMORY_DEVICE_INFO_KIND_DIMM;
-    info->u.dimm.data = i;
+    if (object_is_a(dimm, &nvdimm_type)) {
+        info->type = MEMORY_DEVICE_INFO_KIND_NVDIMM;
+        info->u.nvdimm.data = i;
+    } else {
+        info->type = MEMORY_DEVICE_INFO_KIND_DIMM;
+        info->u.dimm.data = i;
+    }
 }
 
 /* Subtypes (NVDIMM) have chosen region and size by then. */
-static bool dimm_realize(DeviceState *dev, Error **errp)
+bool pc_dimm_realize(DeviceState *dev, Error **errp)
 {
     PcDimm *dimm = PC_DIMM(dev);
     MemoryDevice *d = &dimm->mem;
@@ -81,7 +86,7 @@ undo_claim:
     return false;
 }
 
-static void dimm_unrealize(DeviceState *dev)
+void pc_dimm_unrealize(DeviceState *dev)
 {
     PcDimm *dimm = PC_DIMM(dev);
 
@@ -90,7 +95,7 @@ static void dimm_unrealize(DeviceState *dev)
 }
 
 static const DeviceOps dimm_ops = {
-    .realize = dimm_realize, .unrealize = dimm_unrealize, .state = &state_table_none,
+    .realize = pc_dimm_realize, .unrealize = pc_dimm_unrealize, .state = &state_table_none,
     .category = DEVICE_CATEGORY_NONE,
     .user_creatable = CONFIG_MEM_HOTPLUG, .hotpluggable = CONFIG_MEM_HOTPLUG,
 };

@@ -213,6 +213,8 @@ static bool take_place(uint64_t *addr, bool *io)
     *io = kind == 0 || !f;
     if (*io) {
         *addr = ports[take(1) % ARRAY_SIZE(ports)] + take(1) % 9;
+    } else if (kind == 7 && take(1) % 4 == 0) {
+        *addr = VIRT_NVDIMM_PAGE + take(1) % 16 * 4;
     } else if (kind < 3) {
         *addr = f->config + (kind == 1 ? take(1) : take(2) % 4096);
     } else {

@@ -88,9 +88,15 @@ plugged() {
     for c in /sys/devices/system/cpu/cpu*/online; do
         [ "$(cat $c 2>/dev/null)" != 0 ] || echo 1 2>/dev/null >$c
     done
+    for p in /dev/pmem*; do
+        # Once, with the flush that makes it durable.
+        [ ! -b "$p" ] || [ -e "/tmp/$(basename "$p")" ] || {
+            echo persistent | dd of="$p" bs=4k conv=sync,fsync 2>/dev/null && touch "/tmp/$(basename "$p")"
+        }
+    done
     echo "cpus=$(nproc) memory=$(cat /sys/devices/system/memory/memory*/state | grep -c '^online')" \
         "disks=$(ls /sys/block | grep -c '^vd') nics=$(ls /sys/class/net | grep -c '^eth')" \
-        "pmem=$(ls /sys/block | grep -c '^pmem')"
+        "pmem=$(ls /tmp | grep -c '^pmem')"
 }
 
 step_plug() {           # the host plugs and unplugs; what there is goes to the console when it changes

@@ -83,6 +83,20 @@ def virtio_mem(g):
                         'virtio-mem with %d bytes' % size, interval=0.05)
 
 
+def persistent(g):
+    """Both kinds can only come; what the guest writes to them is in the files."""
+    for n, device in enumerate(({'driver': 'nvdimm'}, {'driver': 'virtio-pmem-pci', 'bus': 'rp2'}), 1):
+        path = '/tmp/persistent%d' % n
+        with open(path, 'wb') as f:
+            f.truncate(128 * MIB)
+        g.qmp.cmd('object-add', {'qom-type': 'memory-backend-file', 'id': 'p%d' % n, 'size': 128 * MIB, 'share': True,
+                                 'mem-path': path})
+        g.qmp.cmd('device_add', {'id': 'pmem%d' % n, 'memdev': 'p%d' % n, **device})
+        wait(g, pmem=n)
+        with open(path, 'rb') as f:
+            runner.equal(f.read(10), b'persistent')
+
+
 KINDS = [cpu, dimm, virtio_mem, disk, nic]
 
 
@@ -112,10 +126,11 @@ def test_loop():
     with guest.Guest('-m', '256,slots=2,maxmem=2G', '-smp', '1,maxcpus=4,sockets=4', '-cpu', 'host', '-kernel', KERNEL,
                      '-initrd', INITRD, '-append', 'console=ttyS0 quiet memhp_default_state=online_movable steps=plug',
                      '-blockdev', 'driver=file,node-name=f,filename=/tmp/disk', '-device', 'virtio-blk-pci,drive=f',
-                     '-device', 'pcie-root-port,id=rp0,chassis=1', '-device', 'pcie-root-port,id=rp1,chassis=2',
+                     *[w for n in range(3) for w in ('-device', 'pcie-root-port,id=rp%d,chassis=%d' % (n, n + 1))],
                      '-object', 'memory-backend-ram,id=vm,size=512M', '-device', 'virtio-mem-pci,id=vmem,memdev=vm',
-                     timeout=240) as g:
+                     machine='virt,nvdimm=on', timeout=240) as g:
         wait(g, cpus=1, disks=1)
+        persistent(g)
         objects, before = None, None
         for n in range(LOOPS):
             for kind in KINDS:

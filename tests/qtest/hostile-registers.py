@@ -43,8 +43,8 @@ OTHERS = {'virtconsole', 'virtserialport', 'virtio-balloon-pci-non-transitional'
           'virtio-blk-device', 'virtio-net-device', 'virtio-rng-device', 'virtio-serial-device', 'virtio-mem', 'virtio-pmem',
           # Its register ends the program, which is what it is for: virt-machine-test has it.
           'isa-debug-exit',
-          # Ports of the machine: memory-hotplug-test has them with what is in the slots.
-          'pc-dimm'}
+          # Ports of the machine: memory-hotplug-test and nvdimm-test have them with what is in the slots.
+          'pc-dimm', 'nvdimm'}
 TYPES = {'virtio-balloon-pci': 5, 'virtio-mem-pci': 24, 'virtio-pmem-pci': 27, 'virtio-blk-pci': virtio.BLOCK, 'virtio-net-pci': virtio.NET, 'virtio-rng-pci': virtio.RNG,
          'virtio-serial-pci': virtio.CONSOLE}
 # The ports of the machine and of the ISA devices (docs/system/machines/virt-x86.md), with what is beside them.

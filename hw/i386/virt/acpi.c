@@ -7,6 +7,7 @@
 
 #include "acpi.h"
 #include "hw/acpi/hotplug.h"
+#include "hw/acpi/nvdimm.h"
 #include "hw/acpi/pci.h"
 #include "hw/i386/virt.h"
 
@@ -27,7 +28,7 @@ static AcpiPciHost pci_host(const VirtAcpiConfig *c)
     };
 }
 
-/* What no driver claims but no one else may use: the configuration window. */
+/* What no driver claims but no one else may use. */
 static void build_motherboard(Aml *a, const VirtAcpiConfig *c)
 {
     aml_begin_device(a, "MRES");
@@ -36,6 +37,9 @@ static void build_motherboard(Aml *a, const VirtAcpiConfig *c)
     aml_name(a, "_CRS");
     aml_begin_resources(a);
     aml_res_memory32_fixed(a, c->ecam_base, c->ecam_size, false);
+    if (c->nfit) {
+        aml_res_memory32_fixed(a, VIRT_NVDIMM_PAGE, ACPI_NVDIMM_PAGE_SIZE, true);
+    }
     aml_end(a);
     aml_end(a);
 }
@@ -108,6 +112,15 @@ static void build_hotplug(Aml *a, const VirtAcpiConfig *c)
     if (c->memory_slots) {
         acpi_memory_slots_build_aml(a, AML_SYSTEM_IO, VIRT_PORT_MEMORY_SLOTS, c->memory_slots);
         events |= GED_EVENT_MEMORY;
+    }
+    if (c->nfit) {
+        const AcpiNvdimmAml n = {
+            .page = VIRT_NVDIMM_PAGE, .doorbell_space = AML_SYSTEM_IO, .doorbell = VIRT_PORT_NVDIMM,
+            .slots = c->memory_slots,
+        };
+
+        acpi_nvdimm_build_aml(a, &n);
+        events |= GED_EVENT_NVDIMM;
     }
     ged_build_aml(a, AML_SYSTEM_IO, VIRT_PORT_GED, VIRT_GSI_GED, events);
 }
@@ -183,6 +196,9 @@ AcpiTables *virt_acpi_build(const VirtAcpiConfig *c)
     build_madt(t, c);
     if (c->ecam_size) {
         acpi_build_mcfg(t, c->ecam_base, 0, c->ecam_size / MIB - 1);
+    }
+    if (c->nfit) {
+        acpi_build_nfit(t, c->nfit->data, c->nfit->len);
     }
     acpi_tables_finish(t);
     return t;

@@ -26,6 +26,7 @@ typedef struct VirtAcpiConfig {
     uint16_t pvpanic_port;      /* 0: none */
     bool cpu_hotplug;
     unsigned memory_slots;
+    const GByteArray *nfit;     /* structures of the NFIT; NULL: no NVDIMMs */
 } VirtAcpiConfig;
 
 /* Complete tables. Caller frees. */

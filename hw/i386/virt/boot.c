@@ -46,6 +46,7 @@ static AcpiTables *build_acpi(VirtMachine *v)
     g_autofree uint32_t *apic_ids = g_new(uint32_t, cpus);
     g_autofree bool *present = g_new0(bool, cpus);
     PciHostWindow ecam = pci_host_ecam(v->pci);
+    g_autoptr(GByteArray) nfit = v->nvdimm_acpi ? acpi_nvdimm_table(v->nvdimm_acpi) : NULL;
     VirtAcpiConfig c = {
         .max_cpus = cpus, .apic_ids = apic_ids, .present = present,
         .ecam_base = ecam.base, .ecam_size = ecam.size,
@@ -54,6 +55,7 @@ static AcpiTables *build_acpi(VirtMachine *v)
         /* A machine whose places are all taken does not make its guest look at each. */
         .cpu_hotplug = v->cpu_slots && cpus > m->smp.cpus,
         .memory_slots = v->memory_slots ? v->memory_slots->count : 0,
+        .nfit = nfit,
     };
     if (v->has_firmware) {
         /* It places devices anywhere in what the CPUs can address. */

@@ -72,7 +72,20 @@ static bool dimm_pre_plug(VirtMachine *v, PcDimm *dimm, Error **errp)
         error_setg(errp, "memory hotplug is not enabled: the machine has no ACPI (acpi=off)");
         return false;
     }
+    if (object_is_a(dimm, &nvdimm_type) && !v->nvdimm) {
+        error_setg(errp, "nvdimm is not enabled: missing 'nvdimm' in '-M'");
+        return false;
+    }
     return true;
+}
+
+static void dimm_plug(VirtMachine *v, PcDimm *dimm)
+{
+    if (!object_is_a(dimm, &nvdimm_type)) {
+        acpi_slots_plug(v->memory_slots, dimm->mem.slot, &dimm->dev);
+    } else if (dimm->dev.hotplugged) {
+        acpi_nvdimm_changed(v->nvdimm_acpi);
+    }
 }
 
 static bool dimm_unplug_request(VirtMachine *v, PcDimm *dimm, Error **errp)
@@ -99,7 +112,7 @@ static bool plug(void *opaque, DeviceState *dev, Error **errp)
     if (object_is_a(dev, &x86_cpu_type)) {
         cpu_plug(v, X86_CPU(dev));
     } else if (object_is_a(dev, &pc_dimm_type)) {
-        acpi_slots_plug(v->memory_slots, PC_DIMM(dev)->mem.slot, dev);
+        dimm_plug(v, PC_DIMM(dev));
     }
     return true;
 }
@@ -116,7 +129,7 @@ static void unplug(void *opaque, DeviceState *dev)
 
     if (object_is_a(dev, &x86_cpu_type)) {
         cpu_unplug(v, X86_CPU(dev));
-    } else {
+    } else if (!object_is_a(dev, &nvdimm_type)) {
         acpi_slots_unplug(v->memory_slots, PC_DIMM(dev)->mem.slot);
     }
 }
@@ -158,6 +171,28 @@ static bool create_memory_slots(VirtMachine *v, Error **errp)
     return true;
 }
 
+static bool create_nvdimm(VirtMachine *v, Error **errp)
+{
+    const char *p = v->nvdimm_persistence;
+    uint32_t persistence = !p ? 0 : ACPI_NVDIMM_MEMORY_CONTROLLER |
+                                    (strcmp(p, "cpu") == 0 ? ACPI_NVDIMM_CPU_CACHES : 0);
+
+    if (!v->nvdimm) {
+        return true;
+    }
+    if (!CONFIG_NVDIMM) {
+        error_setg(errp, "nvdimm=on is not possible: NVDIMMs were left out of this build");
+        return false;
+    }
+    v->nvdimm_acpi = acpi_nvdimm_create(OBJECT(v), v->ged, persistence, errp);
+    if (!v->nvdimm_acpi) {
+        return false;
+    }
+    memory_region_add(system_memory(), VIRT_NVDIMM_PAGE, &v->nvdimm_acpi->page);
+    memory_region_add(system_io(), VIRT_PORT_NVDIMM, &v->nvdimm_acpi->doorbell);
+    return true;
+}
+
 bool virt_hotplug_create(VirtMachine *v, Error **errp)
 {
     BusState *bus = machine_main_bus();
@@ -165,5 +200,5 @@ bool virt_hotplug_create(VirtMachine *v, Error **errp)
     bus->hotplug = &hotplug_ops;
     bus->hotplug_opaque = v;
     return (!CONFIG_CPU_HOTPLUG || create_cpu_slots(v, errp)) &&
-           (!CONFIG_MEM_HOTPLUG || create_memory_slots(v, errp));
+           (!CONFIG_MEM_HOTPLUG || create_memory_slots(v, errp)) && create_nvdimm(v, errp);
 }

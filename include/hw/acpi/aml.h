@@ -45,21 +45,25 @@ typedef enum AmlOp {
     AML_ADD = 0x72,             /* 3T */
     AML_SUBTRACT = 0x74,        /* 3T */
     AML_INCREMENT = 0x75,       /* 1T */
+    AML_CONCATENATE = 0x73,     /* 3T */
     AML_SHIFT_LEFT = 0x79,      /* 3T */
     AML_SHIFT_RIGHT = 0x7a,     /* 3T */
     AML_AND = 0x7b,             /* 3T */
     AML_OR = 0x7d,              /* 3T */
     AML_DEREF_OF = 0x83,        /* 1 */
     AML_NOTIFY = 0x86,          /* 2: object, value */
+    AML_SIZE_OF = 0x87,         /* 1 */
     AML_INDEX = 0x88,           /* 3T */
     AML_CREATE_DWORD_FIELD = 0x8a,      /* buffer, byte index, then aml_path() of the new name */
     AML_CREATE_QWORD_FIELD = 0x8f,
+    AML_OBJECT_TYPE = 0x8e,     /* 1 */
     AML_LAND = 0x90,            /* 2 */
     AML_LOR = 0x91,             /* 2 */
     AML_LNOT = 0x92,            /* 1 */
     AML_LEQUAL = 0x93,          /* 2 */
     AML_LGREATER = 0x94,        /* 2 */
     AML_LLESS = 0x95,           /* 2 */
+    AML_MID = 0x9e,             /* 4T: source, index, length */
     AML_RETURN = 0xa4,          /* 1 */
     AML_BREAK = 0xa5,           /* 0 */
 } AmlOp;

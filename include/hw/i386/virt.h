@@ -22,6 +22,7 @@
 #define VIRT_MMIO32_BASE        UINT64_C(0x90000000)
 #define VIRT_MMIO32_END         UINT64_C(0xfec00000)
 #define VIRT_IOAPIC_BASE        UINT64_C(0xfec00000)
+#define VIRT_NVDIMM_PAGE        UINT64_C(0xfec10000)    /* with nvdimm=on */
 #define VIRT_LAPIC_BASE         UINT64_C(0xfee00000)
 #define VIRT_KVM_PAGES_BASE     UINT64_C(0xfeffc000)    /* KVM's own: identity map, TSS */
 #define VIRT_KVM_PAGES_SIZE     UINT64_C(0x4000)
@@ -39,6 +40,7 @@
 #define VIRT_PORT_FW_CFG        0x510
 #define VIRT_PORT_FW_CFG_LEN    12
 #define VIRT_PORT_MEMORY_SLOTS  0xa00
+#define VIRT_PORT_NVDIMM        0xa18
 #define VIRT_PORT_CPU_SLOTS     0xcd8
 #define VIRT_PORT_GED           0xb000
 /* Only with firmware. */

@@ -60,6 +60,16 @@ typedef struct PcDimm {
 extern const TypeInfo pc_dimm_type;     /* "pc-dimm" */
 #define PC_DIMM(p) ((PcDimm *)object_cast(p, &pc_dimm_type))
 
+/* For subtypes, which have chosen region and size. */
+bool pc_dimm_realize(DeviceState *dev, Error **errp);
+void pc_dimm_unrealize(DeviceState *dev);
+
+extern const TypeInfo nvdimm_type;      /* "nvdimm", a pc-dimm */
+bool nvdimm_is_armed(const MemoryDevice *d);
+/* Its labels; *@size 0 when it has none. The memory stays the device's. */
+uint8_t *nvdimm_labels(const MemoryDevice *d, uint64_t *size);
+void nvdimm_labels_written(MemoryDevice *d, uint64_t offset, uint64_t len);
+
 extern const TypeInfo virtio_mem_type;  /* "virtio-mem" */
 extern const TypeInfo virtio_pmem_type; /* "virtio-pmem" */
 
