@@ -35,6 +35,9 @@ const char *block_perm_name(unsigned bit);
 /* ---- open.c ---- */
 
 void block_node_refresh_filename(BlockNode *bn);
+struct BlockReopen;
+/* The node and the flags that @r->options (complete, of blockdev-reopen) name, taken out of them. */
+bool block_reopen_parse(struct BlockReopen *r, Error **errp);
 /* Does @path begin with "protocol:"? */
 bool block_path_has_protocol(const char *path);
 

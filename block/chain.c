@@ -204,8 +204,7 @@ int block_change_backing_file(BlockNode *bn, const char *backing, const char *ba
     return c.ret;
 }
 
-/* Is @bn at or below @top? */
-static bool reaches(BlockNode *top, BlockNode *bn)
+bool block_reaches(BlockNode *top, BlockNode *bn)
 {
     BlockChild *c;
 
@@ -213,7 +212,7 @@ static bool reaches(BlockNode *top, BlockNode *bn)
         return true;
     }
     for (c = top->children; c; c = c->next_child) {
-        if (reaches(c->node, bn)) {
+        if (block_reaches(c->node, bn)) {
             return true;
         }
     }
@@ -231,7 +230,7 @@ static GPtrArray *movable_edges(BlockNode *from, BlockNode *to)
         if (c->ops->stays) {
             continue;
         }
-        if (!c->ops->parent_is_node || !reaches(to, c->opaque)) {
+        if (!c->ops->parent_is_node || !block_reaches(to, c->opaque)) {
             g_ptr_array_add(edges, c);
         }
     }

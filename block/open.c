@@ -168,6 +168,36 @@ static bool take_node_options(JsonValue *o, NodeOptions *n, Error **errp)
     return true;
 }
 
+bool block_reopen_parse(BlockReopen *r, Error **errp)
+{
+    const unsigned kept = BLOCK_OPEN_PROBED | BLOCK_OPEN_NO_BACKING | BLOCK_OPEN_INACTIVE |
+                          BLOCK_OPEN_NO_IO;
+    NodeOptions n = { .flags = BLOCK_OPEN_RDWR };
+    bool ok = take_node_options(r->options, &n, errp);
+
+    if (ok && !n.node_name) {
+        error_setg(errp, "node-name not specified");
+        ok = false;
+    }
+    r->bn = ok ? block_node_find(n.node_name) : NULL;
+    if (ok && !r->bn) {
+        error_setg(errp, "Failed to find node with node-name='%s'", n.node_name);
+        ok = false;
+    }
+    if (ok && strcmp(r->bn->drv->name, n.driver)) {
+        error_setg(errp, "Cannot change the option 'driver'");
+        ok = false;
+    }
+    if (ok) {
+        r->complete = true;
+        r->detect_zeroes = n.detect_zeroes;
+        r->flags = n.flags | (r->bn->open_flags & kept);
+    }
+    g_free(n.driver);
+    g_free(n.node_name);
+    return ok;
+}
+
 /* Backing files are only read, whatever the image above is for. */
 static unsigned backing_flags(unsigned flags)
 {
@@ -647,8 +677,10 @@ void block_node_refresh_filename(BlockNode *bn)
 
     if (!bn->drv->is_protocol) {
         g_clear_pointer(&bn->exact_filename, g_free);
-        if (c && c->node->exact_filename && !add_strong_options(bn, strong) &&
-            !backing_overridden(bn)) {
+        if (bn->drv->exact_name) {
+            bn->exact_filename = bn->drv->exact_name(bn);
+        } else if (c && c->node->exact_filename && (!bn->drv->is_filter || bn->drv->internal) &&
+                   !add_strong_options(bn, strong) && !backing_overridden(bn)) {
             bn->exact_filename = g_strdup(c->node->exact_filename);
         }
     }

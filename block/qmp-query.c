@@ -22,7 +22,7 @@ static BlockDeviceInfo *node_info(BlockNode *bn, BlockBackend *blk, bool chain, 
 {
     BlockDeviceInfo *info;
     ImageInfo *image = block_query_image(bn, chain, errp);
-    BlockNode *backing = block_backing(bn);
+    BlockNode *backing = bn->backing ? bn->backing->node : NULL;
 
     if (!image) {
         return NULL;
@@ -36,7 +36,7 @@ static BlockDeviceInfo *node_info(BlockNode *bn, BlockBackend *blk, bool chain, 
     info->image = image;
     info->encrypted = bn->encrypted;
     info->backing_file = backing ? g_strdup(backing->filename) : NULL;
-    info->backing_file_depth = chain_depth(bn);
+    info->backing_file_depth = chain ? chain_depth(bn) : 0;
     info->dirty_bitmaps = dirty_bitmap_query(bn);
     info->cache = g_new0(BlockdevCacheInfo, 1);
     info->cache->writeback = blk ? blk->write_cache : true;

@@ -7,6 +7,7 @@
 #include "block/block-int.h"
 #include "block/image.h"
 #include "block/options.h"
+#include "qapi-commands.h"
 
 /* ---- reopen ---- */
 
@@ -14,68 +15,151 @@ typedef struct OldState {
     unsigned flags;
     bool read_only;
     int detect_zeroes;
-    bool prepared;
+    bool driver_prepared, backing_changed;
     JsonValue *options;         /* what is left for the driver */
-    BlockNode *backing;         /* referenced */
+    BlockNode *backing, *file;  /* referenced */
+    BlockNode *new_file;        /* where the edge "file" leads now; referenced, NULL: unchanged */
 } OldState;
 
-static bool same_child(BlockNode *bn, const char *name, JsonValue *spec)
+static BlockChild *find_child(BlockNode *bn, const char *name)
 {
     BlockChild *c;
 
-    for (c = bn->children; c; c = c->next_child) {
-        if (!strcmp(c->name, name)) {
-            return !g_strcmp0(json_get_string(spec), c->node->node_name);
-        }
+    for (c = bn->children; c && strcmp(c->name, name); c = c->next_child) {
     }
-    return false;
+    return c;
 }
 
-/* Children that are named as they are need no change; a new backing node may be given. */
-static bool take_children(BlockNode *bn, JsonValue *options, Error **errp)
+/* The node that @spec names (JSON null: none) as a new child @name of @bn. */
+static bool lookup_child(BlockNode *bn, const char *name, const JsonValue *spec, BlockNode **node,
+                         Error **errp)
 {
-    JsonValue *backing = json_object_get(options, "backing");
-    BlockChild *c;
-    BlockNode *node = NULL;
+    const char *ref = json_get_string(spec), *key = NULL;
+    JsonValue *v;
 
-    for (c = bn->children; c; c = c->next_child) {
-        JsonValue *spec = json_object_get(options, c->name);
-
-        if (spec && same_child(bn, c->name, spec)) {
-            json_object_remove(options, c->name);
-        } else if (spec && c != bn->backing) {
-            error_setg(errp, "Cannot change the option '%s'", c->name);
-            return false;
-        }
-    }
-    backing = json_object_get(options, "backing");
-    if (!backing) {
+    *node = NULL;
+    if (json_kind(spec) == JSON_NULL) {
         return true;
     }
+    if (!ref) {
+        json_object_at(spec, 0, &key, &v);
+        error_setg(errp, "Cannot change the option '%s.%s'", name, key);
+        return false;
+    }
+    *node = block_lookup(NULL, ref, errp);
+    if (*node && block_reaches(*node, bn)) {
+        error_setg(errp, "Making '%s' a %s child of '%s' would create a cycle", ref, name,
+                   bn->node_name);
+        return false;
+    }
+    return *node != NULL;
+}
+
+/* Permissions follow when all nodes of the list have their new children. */
+static bool change_file(BlockNode *bn, OldState *old, const JsonValue *spec, Error **errp)
+{
+    BlockNode *node;
+
+    if (!lookup_child(bn, "file", spec, &node, errp) ||
+        (node->loop != bn->loop && !block_node_set_loop(node, bn->loop, errp))) {
+        return false;
+    }
+    old->file = bn->file->node;
+    old->new_file = node;
+    block_node_ref(old->file);
+    block_node_ref(node);
+    block_drain_begin(old->file);
+    block_drain_begin(node);
+    block_child_move(bn->file, node);
+    return true;
+}
+
+static bool change_backing(BlockNode *bn, OldState *old, const JsonValue *spec, Error **errp)
+{
+    BlockNode *node;
+
     if (!bn->drv->supports_backing) {
         error_setg(errp, "Driver '%s' of node '%s' does not support backing files", bn->drv->name,
                    bn->node_name);
         return false;
     }
-    if (json_kind(backing) != JSON_NULL) {
-        node = json_get_string(backing) ? block_lookup(NULL, json_get_string(backing), errp) : NULL;
-        if (!node) {
-            if (!json_get_string(backing)) {
-                error_setg(errp, "Invalid parameter type for 'backing', expected: node name");
+    if (!lookup_child(bn, "backing", spec, &node, errp)) {
+        return false;
+    }
+    old->backing_changed = true;
+    return block_set_backing(bn, node, errp);
+}
+
+/* Children that are named as they are need no change; another file or backing node may be given. */
+static bool take_children(BlockReopen *r, OldState *old, Error **errp)
+{
+    BlockNode *bn = r->bn;
+    JsonValue *spec;
+    BlockChild *c;
+
+    if (r->complete && bn->backing && !bn->backing->node->implicit &&
+        !json_object_has(old->options, "backing")) {
+        error_setg(errp, "backing is missing for '%s'", bn->node_name);
+        return false;
+    }
+    for (c = bn->children; c; c = c->next_child) {
+        spec = json_object_get(old->options, c->name);
+        if (!spec || c == bn->backing) {
+            continue;
+        }
+        if (g_strcmp0(json_get_string(spec), c->node->node_name)) {
+            if (c != bn->file || strcmp(c->name, "file")) {
+                error_setg(errp, "Cannot change the option '%s'", c->name);
+                return false;
             }
+            if (!change_file(bn, old, spec, errp)) {
+                return false;
+            }
+        }
+        json_object_remove(old->options, c->name);
+    }
+    spec = json_object_get(old->options, "backing");
+    if (!spec) {
+        return true;
+    }
+    if ((!bn->backing || g_strcmp0(json_get_string(spec), bn->backing->node->node_name)) &&
+        !change_backing(bn, old, spec, errp)) {
+        return false;
+    }
+    json_object_remove(old->options, "backing");
+    return true;
+}
+
+/* What nobody took must be as it was, and nothing that cannot change may be missing. */
+static bool check_rest(BlockReopen *r, OldState *old, Error **errp)
+{
+    BlockNode *bn = r->bn;
+    bool fixed = bn->drv->is_protocol || !bn->drv->reopen_prepare;
+    const char *key;
+    JsonValue *v;
+    size_t i;
+
+    for (i = 0; i < json_object_len(old->options); i++) {
+        json_object_at(old->options, i, &key, &v);
+        if (!json_object_has(bn->options, key) || !json_equal(json_object_get(bn->options, key), v)) {
+            error_setg(errp, "Cannot change the option '%s'", key);
             return false;
         }
     }
-    json_object_remove(options, "backing");
-    return block_set_backing(bn, node, errp);
+    for (i = 0; r->complete && fixed && i < json_object_len(bn->options); i++) {
+        json_object_at(bn->options, i, &key, &v);
+        if (!json_object_has(r->options, key) && !find_child(bn, key)) {
+            error_setg(errp, "Option '%s' cannot be reset to its default value", key);
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool prepare_one(BlockReopen *r, OldState *old, Error **errp)
 {
     BlockNode *bn = r->bn;
-    BlockChild *primary = block_primary_child(bn);
-    const char *key;
-    JsonValue *v;
+    BlockReopen driver = *r;
 
     old->flags = bn->open_flags;
     old->read_only = bn->read_only;
@@ -85,36 +169,48 @@ static bool prepare_one(BlockReopen *r, OldState *old, Error **errp)
         block_node_ref(old->backing);
     }
     old->options = r->options ? json_copy(r->options) : json_object();
-    if ((r->flags & BLOCK_OPEN_RDWR) && primary && primary->node->read_only &&
-        !(primary->node->open_flags & BLOCK_OPEN_RDWR) && !bn->drv->is_protocol) {
-        error_setg(errp, "Cannot make block node read-write, its file '%s' is read-only",
-                   primary->node->node_name);
+    if (!block_options_nest(old->options, errp) || !take_children(r, old, errp)) {
         return false;
     }
-    if (!block_options_nest(old->options, errp) || !take_children(bn, old->options, errp)) {
+    driver.options = old->options;
+    if (bn->drv->reopen_prepare && !bn->drv->reopen_prepare(bn, &driver, errp)) {
         return false;
     }
-    if (bn->drv->reopen_prepare) {
-        BlockReopen driver = *r;
+    r->driver_state = driver.driver_state;
+    old->driver_prepared = true;
+    return check_rest(r, old, errp);
+}
 
-        driver.options = old->options;
-        if (!bn->drv->reopen_prepare(bn, &driver, errp)) {
+/* Flags and permissions of the whole list, when each node has agreed. */
+static bool change_all(BlockReopen *list, const OldState *old, size_t count, Error **errp)
+{
+    g_autoptr(GPtrArray) nodes = g_ptr_array_new();
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        BlockNode *bn = list[i].bn;
+
+        bn->open_flags = list[i].flags;
+        bn->read_only = !(list[i].flags & BLOCK_OPEN_RDWR);
+        if (list[i].complete) {
+            bn->detect_zeroes = list[i].detect_zeroes;
+        }
+        g_ptr_array_add(nodes, bn);
+        if (old[i].new_file) {
+            g_ptr_array_add(nodes, old[i].file);
+        }
+    }
+    for (i = 0; i < count; i++) {
+        BlockNode *bn = list[i].bn;
+        BlockChild *primary = block_primary_child(bn);
+
+        if (!bn->read_only && primary && primary->node->read_only && !bn->drv->is_protocol &&
+            !(primary->node->open_flags & BLOCK_OPEN_AUTO_RDONLY)) {
+            error_setg(errp, "Block node is read-only");
             return false;
         }
-        r->driver_state = driver.driver_state;
     }
-    old->prepared = true;
-    for (; json_object_len(old->options) > 0; json_object_remove(old->options, key)) {
-        json_object_at(old->options, 0, &key, &v);
-        /* What stays the same may be repeated. */
-        if (!json_object_has(bn->options, key) || !json_equal(json_object_get(bn->options, key), v)) {
-            error_setg(errp, "Cannot change the option '%s'", key);
-            return false;
-        }
-    }
-    bn->open_flags = r->flags;
-    bn->read_only = !(r->flags & BLOCK_OPEN_RDWR);
-    return block_perm_refresh(bn, errp);
+    return block_perm_refresh_nodes((BlockNode *const *)nodes->pdata, nodes->len, errp);
 }
 
 static void abort_one(BlockReopen *r, OldState *old)
@@ -124,12 +220,48 @@ static void abort_one(BlockReopen *r, OldState *old)
     bn->open_flags = old->flags;
     bn->read_only = old->read_only;
     bn->detect_zeroes = old->detect_zeroes;
-    /* It was there before, so it may be there again. */
-    block_set_backing(bn, old->backing, NULL);
-    if (old->prepared && bn->drv->reopen_abort) {
+    if (old->new_file) {
+        block_child_move(bn->file, old->file);
+    }
+    if (old->backing_changed) {
+        /* It was there before, so it may be there again. */
+        block_set_backing(bn, old->backing, NULL);
+    }
+    if (old->driver_prepared && bn->drv->reopen_abort) {
         bn->drv->reopen_abort(bn, r);
     }
     block_perm_relax(bn);
+}
+
+static void commit_one(BlockReopen *r, OldState *old)
+{
+    BlockNode *bn = r->bn;
+
+    if (bn->drv->reopen_commit) {
+        bn->drv->reopen_commit(bn, r);
+    }
+    block_node_refresh_limits(bn);
+    if (r->complete) {
+        json_unref(bn->options);
+        bn->options = json_copy(r->options);
+    }
+    if (r->complete && !bn->drv->is_protocol) {
+        block_node_refresh_length(bn, true);
+        block_node_refresh_filename(bn);
+        block_perm_relax(bn);
+    }
+}
+
+static void free_old(OldState *old)
+{
+    if (old->new_file) {
+        block_drain_end(old->new_file);
+        block_drain_end(old->file);
+        block_node_unref(old->new_file);
+        block_node_unref(old->file);
+    }
+    json_unref(old->options);
+    block_node_unref(old->backing);
 }
 
 bool block_reopen(BlockReopen *list, size_t count, Error **errp)
@@ -150,24 +282,42 @@ bool block_reopen(BlockReopen *list, size_t count, Error **errp)
             ok = false;
         }
     }
-    for (i = 0; i < count && ok; i++) {
+    while (done < count && ok) {
+        ok = prepare_one(&list[done], &old[done], errp);
         done++;
-        ok = prepare_one(&list[i], &old[i], errp);
     }
+    ok = ok && change_all(list, old, count, errp);
     for (i = done; i > 0; i--) {
-        if (!ok) {
-            abort_one(&list[i - 1], &old[i - 1]);
+        if (ok) {
+            commit_one(&list[i - 1], &old[i - 1]);
         } else {
-            if (list[i - 1].bn->drv->reopen_commit) {
-                list[i - 1].bn->drv->reopen_commit(list[i - 1].bn, &list[i - 1]);
-            }
-            block_node_refresh_limits(list[i - 1].bn);
+            abort_one(&list[i - 1], &old[i - 1]);
         }
-        json_unref(old[i - 1].options);
-        block_node_unref(old[i - 1].backing);
+    }
+    for (i = 0; i < done; i++) {
+        free_old(&old[i]);
     }
     for (i = count; i > 0; i--) {
         block_drain_end(list[i - 1].bn);
+    }
+    return ok;
+}
+
+bool qmp_blockdev_reopen(const QmpBlockdevReopenArgs *args, Error **errp)
+{
+    g_autoptr(GArray) list = g_array_new(false, true, sizeof(BlockReopen));
+    bool ok = true;
+    guint i;
+
+    for (BlockdevOptionsList *l = args->options; l && ok; l = l->next) {
+        BlockReopen r = { .options = qapi_encode(&qapi_type_BlockdevOptions, l->value) };
+
+        ok = block_reopen_parse(&r, errp);
+        g_array_append_val(list, r);
+    }
+    ok = ok && block_reopen((BlockReopen *)list->data, list->len, errp);
+    for (i = 0; i < list->len; i++) {
+        json_unref(g_array_index(list, BlockReopen, i).options);
     }
     return ok;
 }

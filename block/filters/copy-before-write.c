@@ -320,10 +320,16 @@ static void cbw_perm(BlockNode *bn, BlockChild *c, unsigned role, uint64_t perm,
     }
 }
 
+static char *cbw_exact_name(BlockNode *bn)
+{
+    return g_strdup(bn->file->node->exact_filename);
+}
+
 BLOCK_DRIVER(cbw_driver) = {
     .name = "copy-before-write",
     .instance_size = sizeof(CbwState),
     .open = cbw_open,
+    .exact_name = cbw_exact_name,
     .close = cbw_close,
     .child_perm = cbw_perm,
     .co_pwritev = cbw_pwritev,

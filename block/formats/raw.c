@@ -19,22 +19,16 @@ typedef struct RawState {
     bool has_size;
 } RawState;
 
-static bool raw_open(BlockNode *bn, JsonValue *options, Error **errp)
+static bool take_window(RawState *s, JsonValue *options, Error **errp)
 {
-    RawState *s = bn->opaque;
     bool has_offset = false;
-    uint64_t file_len;
-    unsigned role;
 
-    if (!block_option_take_size(options, "offset", &s->offset, &has_offset, errp) ||
-        !block_option_take_size(options, "size", &s->size, &s->has_size, errp)) {
-        return false;
-    }
-    role = s->offset || s->has_size ? BLOCK_ROLE_DATA : BLOCK_ROLE_FILTERED;
-    if (!block_child_open(bn, NULL, options, "file", role | BLOCK_ROLE_PRIMARY, false, errp)) {
-        return false;
-    }
-    file_len = bn->file->node->total_bytes;
+    return block_option_take_size(options, "offset", &s->offset, &has_offset, errp) &&
+           block_option_take_size(options, "size", &s->size, &s->has_size, errp);
+}
+
+static bool check_window(const RawState *s, uint64_t file_len, Error **errp)
+{
     if (s->offset > file_len) {
         error_setg(errp,
                    "Offset (%" PRIu64
@@ -54,11 +48,64 @@ static bool raw_open(BlockNode *bn, JsonValue *options, Error **errp)
         error_setg(errp, "Specified size is not multiple of 512");
         return false;
     }
+    return true;
+}
+
+/* What follows from the window and the file. */
+static void configure(BlockNode *bn)
+{
+    RawState *s = bn->opaque;
+    bool window = s->offset || s->has_size;
+
+    bn->file->role = (window ? BLOCK_ROLE_DATA : BLOCK_ROLE_FILTERED) | BLOCK_ROLE_PRIMARY;
     bn->supported_write_flags = BLOCK_REQ_FUA & bn->file->node->supported_write_flags;
     bn->supported_zero_flags = (BLOCK_REQ_FUA | BLOCK_REQ_MAY_UNMAP | BLOCK_REQ_NO_FALLBACK) &
                                bn->file->node->supported_zero_flags;
-    bn->passthrough = !s->offset && !s->has_size && !(bn->open_flags & BLOCK_OPEN_PROBED);
+    bn->passthrough = !window && !(bn->open_flags & BLOCK_OPEN_PROBED);
+}
+
+static bool raw_open(BlockNode *bn, JsonValue *options, Error **errp)
+{
+    RawState *s = bn->opaque;
+    unsigned role;
+
+    if (!take_window(s, options, errp)) {
+        return false;
+    }
+    role = s->offset || s->has_size ? BLOCK_ROLE_DATA : BLOCK_ROLE_FILTERED;
+    if (!block_child_open(bn, NULL, options, "file", role | BLOCK_ROLE_PRIMARY, false, errp) ||
+        !check_window(s, bn->file->node->total_bytes, errp)) {
+        return false;
+    }
+    configure(bn);
     return true;
+}
+
+static bool raw_reopen_prepare(BlockNode *bn, BlockReopen *r, Error **errp)
+{
+    g_autofree RawState *s = g_new0(RawState, 1);
+
+    if (!r->complete) {
+        *s = *(RawState *)bn->opaque;
+    }
+    if (!take_window(s, r->options, errp) ||
+        !check_window(s, bn->file->node->total_bytes, errp)) {
+        return false;
+    }
+    r->driver_state = g_steal_pointer(&s);
+    return true;
+}
+
+static void raw_reopen_commit(BlockNode *bn, BlockReopen *r)
+{
+    *(RawState *)bn->opaque = *(RawState *)r->driver_state;
+    g_free(r->driver_state);
+    configure(bn);
+}
+
+static void raw_reopen_abort(BlockNode *bn, BlockReopen *r)
+{
+    g_free(r->driver_state);
 }
 
 static void raw_child_perm(BlockNode *bn, BlockChild *c, unsigned role, uint64_t perm,
@@ -265,5 +312,8 @@ BLOCK_DRIVER(raw_driver) = {
     .co_copy_range_from = raw_co_copy_range_from,
     .co_copy_range_to = raw_co_copy_range_to,
     .refresh_limits = raw_refresh_limits,
+    .reopen_prepare = raw_reopen_prepare,
+    .reopen_commit = raw_reopen_commit,
+    .reopen_abort = raw_reopen_abort,
     .strong_options = raw_strong_options,
 };

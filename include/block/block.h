@@ -113,6 +113,11 @@ struct BlockDriver {
      */
     bool (*open)(BlockNode *bn, JsonValue *options, Error **errp);
     void (*close)(BlockNode *bn);
+    /*
+     * A plain name to show, or NULL; allocated. Without it formats show that of their file, and
+     * filters none.
+     */
+    char *(*exact_name)(BlockNode *bn);
     /* Fill options from "prefix:..." file names. */
     bool (*parse_filename)(const char *filename, JsonValue *options, Error **errp);
 

@@ -123,6 +123,8 @@ BlockNode *block_backing(BlockNode *bn);
 /* @bn itself, or the first node below it that is no filter. */
 BlockNode *block_skip_filters(BlockNode *bn);
 bool block_chain_contains(BlockNode *top, BlockNode *base);
+/* Is @bn at or below @top, by any children? */
+bool block_reaches(BlockNode *top, BlockNode *bn);
 /*
  * The name of a backing file @backing as the image @image means it: absolute or protocol names
  * stay, others are relative to the folder of the image. Caller frees.
@@ -181,13 +183,15 @@ int coroutine_fn block_co_vmstate_write(BlockNode *bn, IoVector *v, int64_t pos)
 /* ---- reopen ---- */
 
 /*
- * Change options of an open node: @options as for blockdev-reopen (driver, node-name, all options;
- * what is absent goes back to its default). All of @list or none.
+ * Change options of open nodes: @options are the driver's own and the children's names. All of @list
+ * or none.
  */
 struct BlockReopen {
     BlockNode *bn;
     JsonValue *options;
     unsigned flags;
+    bool complete;                  /* @options are all that the node has: what is absent, is reset */
+    int detect_zeroes;              /* when complete */
     void *driver_state;             /* between the driver's prepare and commit or abort */
 };
 bool block_reopen(BlockReopen *list, size_t count, Error **errp);
