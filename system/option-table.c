@@ -229,7 +229,7 @@ const Option option_table[] = {
     OPT("set", "GROUP.ID.PARAM=VALUE", CONFIG, set,
         "set a parameter of an earlier or later -device"),
     OPT("boot", "[order=]DRIVES[,menu=on|off][,strict=on|off]...", CONFIG, boot,
-        "accepted; bootindex= of devices decides", .group = "boot-opts", .params = boot_params),
+        "boot menu of firmware; the order is that of bootindex= of devices", .group = "boot-opts", .params = boot_params),
     { .name = "smbios", .arg = "file=FILE|type=N[,FIELD=VALUE...]", .phase = PHASE_CONFIG, .apply = option_smbios,
       .help = "what dmidecode shows: types 0 to 4, 11 and 17", .group = "smbios" },
     OPT("rtc", "[base=utc|localtime|DATE][,clock=host|rt|vm][,driftfix=none|slew]", CONFIG, rtc,

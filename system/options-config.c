@@ -3,6 +3,7 @@
  * Handlers of options that set values. Main thread, at start-up.
  */
 #include "util/osdep.h"
+#include "hw/boot/bootorder.h"
 #include "hw/boot/fw-cfg.h"
 #include "hw/boot/smbios.h"
 #include "hw/core/device.h"
@@ -399,7 +400,7 @@ static bool check_boot_order(const char *order, Error **errp)
     return true;
 }
 
-/* Direct boot and bootindex= decide; there is no boot menu to ask for. */
+/* Without firmware a kernel is booted; firmware goes by bootindex=. */
 bool option_boot(const char *arg, Error **errp)
 {
     BootParams p = { 0 };
@@ -413,6 +414,10 @@ bool option_boot(const char *arg, Error **errp)
     if (ok && p.has_splash_time && (p.splash_time < 0 || p.splash_time > 65535)) {
         error_setg(errp, "splash time is invalid, it should be a value between 0 and 65535");
         ok = false;
+    }
+    if (ok) {
+        boot_order_configure(p.menu, p.strict, p.has_splash_time ? p.splash_time : -1,
+                             p.has_reboot_timeout ? p.reboot_timeout : -1);
     }
     option_free_params(boot_params, &p);
     return ok;

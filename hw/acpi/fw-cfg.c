@@ -23,7 +23,7 @@ void acpi_fw_cfg_set(FwCfgState *f, AcpiTables *t)
     acpi_rsdp_build_unlinked(t, rsdp);
     /* The size told in the directory leaves room for a later build. */
     acpi_put_zeros(t, ROUND_UP(t->blob->len, FILE_ALIGN) - t->blob->len);
-    fw_cfg_set_lazy_file(f, ACPI_LOADER_RSDP_FILE, rsdp, sizeof(rsdp));
-    fw_cfg_set_lazy_file(f, ACPI_LOADER_TABLES_FILE, t->blob->data, t->blob->len);
-    fw_cfg_set_lazy_file(f, LOADER_FILE, script->data, script->len);
+    fw_cfg_replace_file(f, ACPI_LOADER_RSDP_FILE, rsdp, sizeof(rsdp));
+    fw_cfg_replace_file(f, ACPI_LOADER_TABLES_FILE, t->blob->data, t->blob->len);
+    fw_cfg_replace_file(f, LOADER_FILE, script->data, script->len);
 }

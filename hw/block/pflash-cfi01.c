@@ -306,7 +306,7 @@ static void first_write(Pflash *s, uint8_t command)
         s->step = STEP_LOCK;
         break;
     case CMD_CLEAR_STATUS:
-        s->status = STATUS_READY;
+        s->status = 0;          /* ready, too, until something was done: OVMF knows flash by that */
         set_mode(s, s->mode == CMD_READ_ARRAY ? CMD_READ_STATUS : s->mode);
         break;
     case CMD_READ_STATUS:

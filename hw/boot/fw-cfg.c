@@ -137,6 +137,11 @@ bool fw_cfg_add_file(FwCfgState *s, const char *name, const void *data, uint32_t
     return true;
 }
 
+void fw_cfg_replace_file(FwCfgState *s, const char *name, const void *data, uint32_t size)
+{
+    item_set(&find_file(s, name)->item, data, size);
+}
+
 void fw_cfg_set_builder(FwCfgState *s, FwCfgBuild *build, void *opaque)
 {
     s->build = build;
@@ -147,11 +152,6 @@ void fw_cfg_add_lazy_file(FwCfgState *s, const char *name)
 {
     g_assert(!find_file(s, name));
     new_file(s, name)->lazy = true;
-}
-
-void fw_cfg_set_lazy_file(FwCfgState *s, const char *name, const void *data, uint32_t size)
-{
-    item_set(&find_file(s, name)->item, data, size);
 }
 
 /* ---- selecting ---- */

@@ -328,7 +328,13 @@ static const ObjectProperty virtio_mmio_properties[] = {
     PROP_END
 };
 
+static char *firmware_node(DeviceState *dev)
+{
+    return g_strdup_printf("virtio-mmio@%016" PRIx64, VIRTIO_MMIO(dev)->io.addr);
+}
+
 static const DeviceOps virtio_mmio_dev_ops = {
+    .firmware_node = firmware_node,
     .realize = virtio_mmio_realize, .unrealize = virtio_mmio_unrealize,
     .reset = virtio_mmio_reset, .state = &virtio_mmio_state,
 };

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-from lib import acpi, fwcfg, images, qtest, runner
+from lib import acpi, arm, fwcfg, images, qtest, runner
 
 KIB, MIB, TOP = 1 << 10, 1 << 20, 1 << 32
 PM1, TIMER, KEYBOARD, RTC, RESET_CONTROL = 0x604, 0x608, 0x64, 0x70, 0xcf9
@@ -78,7 +78,9 @@ def test_flash():
             runner.equal(vm.read(TOP - 3568 * KIB - 4, 8), b'varscode')
             # As firmware does it: is it flash at all, erase a sector, program bytes.
             vm.writeb(variables, 0x50)
-            runner.equal(vm.readb(variables), 0x80, 'status')
+            runner.equal(vm.readb(variables), 0, 'status')
+            vm.writeb(variables, 0x70)
+            runner.equal(vm.readb(variables), 0, 'status')
             vm.writeb(variables, 0xff)
             for command in (0x20, 0xd0):
                 vm.writeb(variables + 0x1000, command)
@@ -325,6 +327,50 @@ def test_fw_cfg():
         e820 = [struct.unpack_from('<QQI', f.file('etc/e820'), i) for i in range(0, len(f.file('etc/e820')), 20)]
         assert (0, 64 * MIB, 1) in e820, e820
         assert 'etc/smbios/smbios-anchor' in f.directory()
+
+
+def boot_order(vm, module=fwcfg):
+    data = module.FwCfg(vm).file('bootorder')
+    assert data.endswith(b'\0'), data
+    return data[:-1].decode().split('\n')
+
+
+DISKS = [a for n in range(4) for a in ('-blockdev', 'driver=null-co,node-name=d%d' % n)]
+
+
+def test_boot_order():
+    with Folder() as d:
+        args = [*drives(d), *DISKS, '-device', 'pcie-root-port,id=rp,chassis=1,addr=4',
+                '-device', 'virtio-blk-pci,addr=3,drive=d0,bootindex=10', '-device', 'virtio-blk-pci,bus=rp,drive=d1,bootindex=9',
+                '-device', 'virtio-blk-pci,addr=5.0,multifunction=on,drive=d2',
+                '-device', 'virtio-net-pci,addr=5.1,bootindex=0']
+        want = ['/pci@i0cf8/ethernet@5,1/ethernet-phy@0', '/pci@i0cf8/pci-bridge@4/scsi@0/disk@0,0',
+                '/pci@i0cf8/scsi@3/disk@0,0']
+        with start(*args) as vm:
+            runner.equal(boot_order(vm), want)
+            f = fwcfg.FwCfg(vm)
+            runner.equal(f.key(0xe, 2), b'\0\0')
+            runner.equal(f.file('etc/boot-fail-wait'), b'\xff' * 4)
+            assert 'etc/boot-menu-wait' not in f.directory()
+        with start(*args, '-boot', 'strict=on,menu=on,splash-time=3000,reboot-timeout=5') as vm:
+            runner.equal(boot_order(vm), want + ['HALT'])
+            f = fwcfg.FwCfg(vm)
+            runner.equal(f.key(0xe, 2), b'\1\0')
+            runner.equal(f.file('etc/boot-menu-wait'), struct.pack('<H', 3000))
+            runner.equal(f.file('etc/boot-fail-wait'), struct.pack('<I', 5))
+        # A disk that came later takes part after a reset.
+        with start(*DISKS, '-device', 'pcie-root-port,id=rp,chassis=1,addr=4') as vm:
+            runner.equal(fwcfg.FwCfg(vm).directory()['bootorder'][1], 0)
+            vm.qmp.cmd('device_add', driver='virtio-blk-pci', drive='d0', bus='rp', bootindex=1)
+            vm.qmp.cmd('system_reset')
+            runner.equal(boot_order(vm), ['/pci@i0cf8/pci-bridge@4/scsi@0/disk@0,0'])
+        out = qtest.start_error(*machine('-device', 'virtio-net-pci,bootindex=3', '-device', 'virtio-net-pci,bootindex=3'))
+        assert 'The bootindex 3 has already been used' in out, out
+
+
+def test_boot_order_arm():
+    with arm.start(*DISKS, '-device', 'virtio-blk-device,drive=d0,bootindex=1', '-device', 'virtio-blk-pci,drive=d1,bootindex=0') as vm:
+        runner.equal(boot_order(vm, arm), ['/pci@i0cf8/scsi@1/disk@0,0', '/virtio-mmio@000000000a003e00/disk@0,0'])
 
 
 def test_kernel():

@@ -9,6 +9,7 @@
 #include "accel/accel.h"
 #include "acpi.h"
 #include "hw/acpi/fw-cfg.h"
+#include "hw/boot/bootorder.h"
 #include "machine.h"
 #include "system/cpus.h"
 #include "system/runstate.h"
@@ -136,11 +137,10 @@ static bool add_items(ArmVirtMachine *v, Error **errp)
     fw_cfg_set_u16(f, FW_CFG_MAX_CPUS, m->smp.max_cpus);
     fw_cfg_set_u64(f, FW_CFG_RAM_SIZE, m->ram_size);
     fw_cfg_set_u16(f, FW_CFG_NOGRAPHIC, 0);
-    fw_cfg_set_u16(f, FW_CFG_BOOT_MENU, 0);
     if (v->has_firmware && v->acpi != ON_OFF_AUTO_OFF) {
         acpi_fw_cfg_add(f, build_acpi_files, v);
     }
-    return !v->has_firmware || !m->kernel || add_kernel_items(v, errp);
+    return boot_order_add(f, errp) && (!v->has_firmware || !m->kernel || add_kernel_items(v, errp));
 }
 
 bool arm_virt_boot_prepare(ArmVirtMachine *v, Error **errp)
@@ -190,6 +190,7 @@ void arm_virt_boot_reset(ArmVirtMachine *v)
     if (v->dumpdtb) {
         return;
     }
+    boot_order_update(v->fw_cfg);
     if (!v->boot_applied && !write_memory(v, false, &err)) {
         error_prepend(&err, "reset: ");
         error_report_err(err);

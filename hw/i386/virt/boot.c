@@ -10,6 +10,7 @@
 #include "accel/accel.h"
 #include "acpi.h"
 #include "hw/acpi/fw-cfg.h"
+#include "hw/boot/bootorder.h"
 #include "hw/boot/smbios.h"
 #include "hw/char/serial.h"
 #include "hw/misc/pvpanic.h"
@@ -199,7 +200,6 @@ static bool add_items(VirtMachine *v, Error **errp)
     fw_cfg_set_u16(f, FW_CFG_NOGRAPHIC, 1);
     fw_cfg_set_u16(f, FW_CFG_NB_CPUS, cpu_count());
     fw_cfg_set_u16(f, FW_CFG_MAX_CPUS, x86_apic_id_max(&m->smp) + 1);
-    fw_cfg_set_u16(f, FW_CFG_BOOT_MENU, 0);
     store_le64(reserved_end, v->mmio64_base);
     if (!fw_cfg_add_file(f, "etc/e820", e820->data, e820->len, errp) ||
         !fw_cfg_add_file(f, "etc/reserved-memory-end", reserved_end, 8, errp) || !add_smbios_items(v, errp)) {
@@ -216,7 +216,7 @@ static bool add_items(VirtMachine *v, Error **errp)
         }
         add_kernel_items(f, p->kernel, p->setup_size, p->initrd, p->cmdline);
     }
-    return !v->has_firmware || !m->kernel || give_kernel(v, errp);
+    return boot_order_add(f, errp) && (!v->has_firmware || !m->kernel || give_kernel(v, errp));
 }
 
 /* ---- boot ---- */
@@ -317,6 +317,8 @@ static void enter_kernel(const BootEntry *e)
 void virt_boot_reset(VirtMachine *v)
 {
     Error *err = NULL;
+
+    boot_order_update(v->fw_cfg);
     if (v->has_firmware) {
         return;                 /* it is at the reset vector */
     }

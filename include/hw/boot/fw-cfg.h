@@ -45,7 +45,7 @@ typedef struct FwCfgFile {
     bool lazy;
 } FwCfgFile;
 
-/* Gives every lazy file its bytes by fw_cfg_set_lazy_file(). */
+/* Gives every lazy file its bytes by fw_cfg_replace_file(). */
 typedef void FwCfgBuild(void *opaque);
 
 typedef struct FwCfgState {
@@ -83,6 +83,8 @@ void fw_cfg_set_fd(FwCfgState *s, uint16_t key, int fd, uint64_t offset, uint32_
 /* False when the name is taken or too long. */
 bool fw_cfg_add_file(FwCfgState *s, const char *name, const void *data, uint32_t size,
                      Error **errp);
+/* Other bytes for a file that is there. The directory tells the new size when it is read next. */
+void fw_cfg_replace_file(FwCfgState *s, const char *name, const void *data, uint32_t size);
 /*
  * Files whose content is made when the guest first asks for it after a reset
  * (firmware has placed devices by then). Their sizes in the directory are those
@@ -90,7 +92,6 @@ bool fw_cfg_add_file(FwCfgState *s, const char *name, const void *data, uint32_t
  */
 void fw_cfg_set_builder(FwCfgState *s, FwCfgBuild *build, void *opaque);
 void fw_cfg_add_lazy_file(FwCfgState *s, const char *name);
-void fw_cfg_set_lazy_file(FwCfgState *s, const char *name, const void *data, uint32_t size);
 
 /* ---- -fw_cfg name=NAME,string=TEXT|file=PATH ---- */
 

@@ -35,6 +35,8 @@ typedef struct DeviceOps {
     /* The table of what a family's member adds to @state; loads after it. May be NULL, may give NULL. */
     const StateTable *(*member_state)(DeviceState *dev);
     const TypeInfo *bus;                        /* kind of bus that it sits on; NULL: none (system device) */
+    /* A system device that others hang on: its part of firmware's paths ("virtio-mmio@...", caller frees). May be NULL. */
+    char *(*firmware_node)(DeviceState *dev);
     DeviceCategory category;
     bool user_creatable;                        /* by -device */
     bool hotpluggable;
