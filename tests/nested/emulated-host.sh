@@ -97,7 +97,7 @@ prepare() {
   fi
   if [ $ARCH = aarch64 ]; then  # a tree with Debian's arm64 qemu and its libraries
     apt_private -q -y --download-only install qemu-system-arm busybox-static bash coreutils grep sed mawk \
-      python3 libslirp0 libfdt1 libaio1 libgnutls30 libglib2.0-0 libseccomp2 ${L1_ARM64_PACKAGES:-} >&2 || die "cannot download arm64 packages"
+      python3 libslirp0 libfdt1 libaio1 libgnutls30 libglib2.0-0 libseccomp2 efibootmgr systemd-boot-efi ${L1_ARM64_PACKAGES:-} >&2 || die "cannot download arm64 packages"
     mkdir -p "$C"/root/usr/{bin,sbin,lib,lib64} "$C"/root/etc; local d a
     for d in bin sbin lib; do ln -s usr/$d "$C/root/$d"; done
     for d in "$C"/apt/archives/*.deb; do dpkg-deb --fsys-tarfile "$d" |
@@ -141,8 +141,8 @@ INIT
   [ $ARCH = x86 ] && mods="$mods kvm kvm-amd"
   mkinitrd "$C/k" "$C/init.l1" "$C/initrd.l1" $mods
   mkdir -p "$C/l2"; cp "$C"/kc/boot/vmlinuz-* "$C/l2/vmlinuz"; ln "$C/kernel" "$C/l2/vmlinux"
-  mods="virtio_pci virtio_blk virtio_net virtio_console virtio_rng virtio_balloon button evdev"
-  [ $ARCH = x86 ] && mods="$mods pvpanic-mmio later virtio_mem virtio_pmem nfit nd_pmem" || mods="$mods virtio_mmio efivarfs"
+  mods="virtio_pci virtio_blk virtio_net virtio_console virtio_rng virtio_balloon button evdev efivarfs"
+  [ $ARCH = x86 ] && mods="$mods pvpanic-mmio later virtio_mem virtio_pmem nfit nd_pmem" || mods="$mods virtio_mmio"
   mkinitrd "$C/kc" "$C/init.l2" "$C/l2/initrd.cpio" $mods
   rm -rf "$C/debs" "$C/bb" "$C/k" "$C/kc"; touch "$C/ready"
 }

@@ -148,6 +148,33 @@ step_variable() {       # a variable of the firmware: it may be there, and is af
     ok variable ok $old "$(cat $var | tail -c +5)"
 }
 
+step_bootentry() {      # one for this kernel, made unless it is there; says which one this boot came from
+    mount -t efivarfs efivarfs /sys/firmware/efi/efivars 2>/dev/null
+    entry=$(efibootmgr | sed -n 's/^Boot\([0-9A-F]*\)\** nemu\b.*/\1/p')
+    current=$(efibootmgr | sed -n 's/^BootCurrent: //p')
+    if [ -z "$entry" ]; then
+        efibootmgr -q -c -d /dev/vda -p 1 -L nemu -l '\vmlinuz.efi' \
+            -u "initrd=\\initrd.cpio $(tr ' ' '\n' </proc/cmdline | grep ^console=) quiet disk=entry steps=$(arg then)"
+        entry=$(efibootmgr | sed -n 's/^Boot\([0-9A-F]*\)\** nemu\b.*/\1/p')
+        ok bootentry ok made "$(arg disk)" "$([ "$entry" ] && [ "$entry" != "$current" ] && echo yes)"
+    else
+        ok bootentry ok kept "$(arg disk)" "$([ "$entry" = "$current" ] && echo yes)"
+    fi
+}
+
+step_rebootonce() {     # through the firmware; a variable remembers it
+    mount -t efivarfs efivarfs /sys/firmware/efi/efivars 2>/dev/null
+    var=/sys/firmware/efi/efivars/NemuReboot-6e656d75-7465-4574-8001-000000000001
+    if [ -e $var ]; then
+        ok rebootonce ok
+    else
+        printf '\007\000\000\000done' >/tmp/variable
+        dd if=/tmp/variable of=$var bs=64 2>/dev/null
+        reboot -f
+        sleep 1000
+    fi
+}
+
 step_button() {         # until somebody presses the power button
     # Opened before anybody is asked to press: who opens later does not see it.
     for e in /dev/input/event*; do
