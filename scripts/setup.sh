@@ -19,7 +19,7 @@ cross_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 test_packages="qemu-system-x86 qemu-utils acpica-tools strace procps time
     busybox-static kmod cpio xz-utils zstd mawk qemu-efi-aarch64 ovmf mtools fdisk efibootmgr systemd-boot-efi binutils zsh
     nbdkit libnbd-bin cryptsetup-bin gnutls-bin keyutils qemu-system-arm $cross_packages
-    libvirt-daemon-system libvirt-clients python3-websockets"
+    libvirt-daemon-system libvirt-clients python3-websockets groff-base"
 
 mode=install
 groups=
