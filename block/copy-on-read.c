@@ -27,6 +27,7 @@ static int coroutine_fn store(BlockNode *bn, int64_t offset, int64_t bytes, void
 {
     IoVector v;
 
+    block_co_own_debug_event(bn, BLKDEBUG_EVENT_COR_WRITE);
     if (buffer_is_zero(buf, bytes)) {
         return block_do_pwrite_zeroes(bn, offset, bytes, BLOCK_REQ_WRITE_UNCHANGED);
     }

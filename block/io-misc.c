@@ -26,6 +26,7 @@ static int coroutine_fn flush_children(BlockNode *bn)
 
 int coroutine_fn block_co_flush(BlockNode *bn)
 {
+    BlockChild *primary = block_primary_child(bn);
     uint64_t gen;
     int ret = 0;
 
@@ -38,10 +39,16 @@ int coroutine_fn block_co_flush(BlockNode *bn)
         co_queue_wait(&bn->flush_queue, NULL);
     }
     bn->flush_active = true;
+    if (primary) {
+        block_co_debug_event(primary, BLKDEBUG_EVENT_FLUSH_TO_OS);
+    }
     if (bn->drv->co_flush_to_os) {
         ret = bn->drv->co_flush_to_os(bn);
     }
     if (ret == 0 && !(bn->open_flags & BLOCK_OPEN_NO_FLUSH)) {
+        if (primary && bn->flushed_gen < gen) {
+            block_co_debug_event(primary, BLKDEBUG_EVENT_FLUSH_TO_DISK);
+        }
         /* Somebody else's flush since then covers the writes that completed before ours began. */
         if (bn->drv->co_flush_to_disk && bn->flushed_gen < gen) {
             gen = bn->write_gen;

@@ -100,7 +100,9 @@ static int coroutine_fn zero_aligned(BlockNode *bn, int64_t offset, int64_t byte
     }
     block_request_wait(&req);
     block_write_prepare(bn, offset, bytes);
+    block_co_own_debug_event(bn, BLKDEBUG_EVENT_PWRITEV_ZERO);
     ret = block_do_pwrite_zeroes(bn, offset, bytes, flags);
+    block_co_own_debug_event(bn, BLKDEBUG_EVENT_PWRITEV_DONE);
     block_write_finish(bn, offset, bytes, ret);
     if (ret == 0 && (flags & BLOCK_REQ_FUA & ~bn->supported_zero_flags)) {
         ret = block_co_flush(bn);

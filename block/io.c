@@ -289,11 +289,15 @@ static int coroutine_fn aligned_pwritev(BlockNode *bn, int64_t offset, int64_t b
         if (bn->detect_zeroes == BLOCKDEV_DETECT_ZEROES_OPTIONS_UNMAP) {
             flags |= BLOCK_REQ_MAY_UNMAP;
         }
+        block_co_own_debug_event(bn, BLKDEBUG_EVENT_PWRITEV_ZERO);
         ret = block_do_pwrite_zeroes(bn, offset, bytes, flags);
+        block_co_own_debug_event(bn, BLKDEBUG_EVENT_PWRITEV_DONE);
         block_write_finish(bn, offset, bytes, ret);
         return finish_fua(bn, ret, flags, bn->supported_zero_flags);
     }
+    block_co_own_debug_event(bn, BLKDEBUG_EVENT_PWRITEV);
     ret = driver_pwritev(bn, offset, bytes, v, v_offset, flags);
+    block_co_own_debug_event(bn, BLKDEBUG_EVENT_PWRITEV_DONE);
     block_write_finish(bn, offset, bytes, ret);
     return finish_fua(bn, ret, flags, bn->supported_write_flags);
 }
@@ -309,15 +313,35 @@ static int coroutine_fn padding_read(Padding *pad, BlockNode *bn, int64_t offset
     if (pad->head || whole) {
         size_t n = whole ? pad->buf_len : align;
 
+        if (pad->head) {
+            block_co_own_debug_event(bn, BLKDEBUG_EVENT_PWRITEV_RMW_HEAD);
+        }
+        if (whole && pad->tail) {
+            block_co_own_debug_event(bn, BLKDEBUG_EVENT_PWRITEV_RMW_TAIL);
+        }
         io_vector_init_buf(&v, pad->buf, n);
         ret = aligned_preadv(bn, offset, n, &v, 0);
-        if (ret < 0 || whole) {
+        if (ret < 0) {
             return ret;
+        }
+        if (pad->head) {
+            block_co_own_debug_event(bn, BLKDEBUG_EVENT_PWRITEV_RMW_AFTER_HEAD);
+        }
+        if (whole && pad->tail) {
+            block_co_own_debug_event(bn, BLKDEBUG_EVENT_PWRITEV_RMW_AFTER_TAIL);
+        }
+        if (whole) {
+            return 0;
         }
     }
     if (pad->tail) {
+        block_co_own_debug_event(bn, BLKDEBUG_EVENT_PWRITEV_RMW_TAIL);
         io_vector_init_buf(&v, pad->buf + pad->buf_len - align, align);
-        return aligned_preadv(bn, offset + bytes - align, align, &v, 0);
+        ret = aligned_preadv(bn, offset + bytes - align, align, &v, 0);
+        if (ret < 0) {
+            return ret;
+        }
+        block_co_own_debug_event(bn, BLKDEBUG_EVENT_PWRITEV_RMW_AFTER_TAIL);
     }
     return 0;
 }

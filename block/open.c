@@ -317,7 +317,7 @@ static BlockNode *open_driver(const BlockDriver *drv, NodeOptions *n, JsonValue 
     if (json_object_len(options) > 0) {
         json_object_at(options, 0, &key, &v);
         error_setg(errp, "Block %s '%s' does not support the option '%s'",
-                   drv->is_protocol ? "protocol" : "format", drv->name, key);
+                   drv->is_protocol || drv->protocol_prefix ? "protocol" : "format", drv->name, key);
         goto undo_open;
     }
     block_node_refresh_limits(bn);
@@ -474,10 +474,10 @@ static BlockNode *open_with(const char *filename, JsonValue *options, NodeOption
         /* A protocol that was found by the file name. */
         drv = block_driver_find(json_object_get_string(options, "driver"));
         json_object_remove(options, "driver");
-    } else if (drv && drv->is_protocol) {
+    } else if (drv && (drv->is_protocol || drv->own_children)) {
         json_object_remove(options, "driver");
     }
-    if ((!drv || !drv->is_protocol) && !json_object_has(options, "file")) {
+    if ((!drv || !(drv->is_protocol || drv->own_children)) && !json_object_has(options, "file")) {
         error_setg(errp, "A block device must be specified for \"file\"");
         return NULL;
     }

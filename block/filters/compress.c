@@ -4,15 +4,14 @@
  * made whole clusters (the block layer reads what is missing). Node's loop.
  */
 #include "util/osdep.h"
-#include "../block-int.h"
+#include "block/filters/filter.h"
 #include "block/image.h"
 
 static bool compress_open(BlockNode *bn, JsonValue *options, Error **errp)
 {
     BlockImageInfo info;
 
-    if (!block_child_open(bn, NULL, options, "file", BLOCK_ROLE_FILTERED | BLOCK_ROLE_PRIMARY, false,
-                          errp)) {
+    if (!filter_open_child(bn, NULL, options, NULL, errp)) {
         return false;
     }
     if (!block_skip_filters(bn->file->node)->drv->co_pwritev_compressed ||
@@ -21,15 +20,8 @@ static bool compress_open(BlockNode *bn, JsonValue *options, Error **errp)
                    bn->file->node->drv->name);
         return false;
     }
-    bn->supported_zero_flags = (BLOCK_REQ_FUA | BLOCK_REQ_MAY_UNMAP | BLOCK_REQ_NO_FALLBACK) &
-                               bn->file->node->supported_zero_flags;
+    bn->supported_write_flags = 0;
     return true;
-}
-
-static int coroutine_fn compress_preadv(BlockNode *bn, int64_t offset, int64_t bytes, IoVector *v,
-                                        size_t v_offset, unsigned flags)
-{
-    return block_co_preadv(bn->file, offset, bytes, v, v_offset, flags);
 }
 
 static int coroutine_fn compress_pwritev(BlockNode *bn, int64_t offset, int64_t bytes, IoVector *v,
@@ -37,17 +29,6 @@ static int coroutine_fn compress_pwritev(BlockNode *bn, int64_t offset, int64_t 
 {
     return block_co_pwritev(bn->file, offset, bytes, v, v_offset,
                             flags | BLOCK_REQ_WRITE_COMPRESSED);
-}
-
-static int coroutine_fn compress_pwrite_zeroes(BlockNode *bn, int64_t offset, int64_t bytes,
-                                               unsigned flags)
-{
-    return block_co_pwrite_zeroes(bn->file, offset, bytes, flags);
-}
-
-static int coroutine_fn compress_pdiscard(BlockNode *bn, int64_t offset, int64_t bytes)
-{
-    return block_co_pdiscard(bn->file, offset, bytes);
 }
 
 static void compress_limits(BlockNode *bn)
@@ -64,9 +45,9 @@ BLOCK_DRIVER(compress_driver) = {
     .name = "compress",
     .is_filter = true,
     .open = compress_open,
-    .co_preadv = compress_preadv,
+    .co_preadv = filter_preadv,
     .co_pwritev = compress_pwritev,
-    .co_pwrite_zeroes = compress_pwrite_zeroes,
-    .co_pdiscard = compress_pdiscard,
+    .co_pwrite_zeroes = filter_pwrite_zeroes,
+    .co_pdiscard = filter_pdiscard,
     .refresh_limits = compress_limits,
 };

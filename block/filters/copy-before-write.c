@@ -79,7 +79,7 @@ static int coroutine_fn cbw_pwritev(BlockNode *bn, int64_t offset, int64_t bytes
 {
     int ret = save_before(bn, offset, bytes, flags);
 
-    return ret < 0 ? ret : top_filter_pwritev(bn, offset, bytes, v, v_offset, flags);
+    return ret < 0 ? ret : filter_pwritev(bn, offset, bytes, v, v_offset, flags);
 }
 
 static int coroutine_fn cbw_pwrite_zeroes(BlockNode *bn, int64_t offset, int64_t bytes,
@@ -87,14 +87,14 @@ static int coroutine_fn cbw_pwrite_zeroes(BlockNode *bn, int64_t offset, int64_t
 {
     int ret = save_before(bn, offset, bytes, flags);
 
-    return ret < 0 ? ret : top_filter_pwrite_zeroes(bn, offset, bytes, flags);
+    return ret < 0 ? ret : filter_pwrite_zeroes(bn, offset, bytes, flags);
 }
 
 static int coroutine_fn cbw_pdiscard(BlockNode *bn, int64_t offset, int64_t bytes)
 {
     int ret = save_before(bn, offset, bytes, 0);
 
-    return ret < 0 ? ret : top_filter_pdiscard(bn, offset, bytes);
+    return ret < 0 ? ret : filter_pdiscard(bn, offset, bytes);
 }
 
 /* ---- the snapshot's side ---- */

@@ -8,7 +8,7 @@
  * would be lost. Node's loop.
  */
 #include "util/osdep.h"
-#include "../block-int.h"
+#include "block/filters/filter.h"
 #include "block/image.h"
 #include "block/options.h"
 
@@ -25,8 +25,7 @@ static bool cor_open(BlockNode *bn, JsonValue *options, Error **errp)
     BlockImageInfo info;
 
     if (!block_option_take_string(options, "bottom", &bottom, errp) ||
-        !block_child_open(bn, NULL, options, "file", BLOCK_ROLE_FILTERED | BLOCK_ROLE_PRIMARY, false,
-                          errp)) {
+        !filter_open_child(bn, NULL, options, NULL, errp)) {
         return false;
     }
     if (bottom) {
@@ -40,9 +39,6 @@ static bool cor_open(BlockNode *bn, JsonValue *options, Error **errp)
             return false;
         }
     }
-    bn->supported_write_flags = BLOCK_REQ_FUA & bn->file->node->supported_write_flags;
-    bn->supported_zero_flags = (BLOCK_REQ_FUA | BLOCK_REQ_MAY_UNMAP | BLOCK_REQ_NO_FALLBACK) &
-                               bn->file->node->supported_zero_flags;
     /* Nothing can be copied into what is only read. */
     if (!bn->file->node->read_only) {
         bn->serialise_reads = block_image_info(bn->file->node, &info) >= 0 && info.cluster_size ?
@@ -131,28 +127,6 @@ static int coroutine_fn cor_preadv(BlockNode *bn, int64_t offset, int64_t bytes,
     return ret;
 }
 
-static int coroutine_fn cor_pwritev(BlockNode *bn, int64_t offset, int64_t bytes, IoVector *v,
-                                    size_t v_offset, unsigned flags)
-{
-    return block_co_pwritev(bn->file, offset, bytes, v, v_offset, flags);
-}
-
-static int coroutine_fn cor_pwrite_zeroes(BlockNode *bn, int64_t offset, int64_t bytes,
-                                          unsigned flags)
-{
-    return block_co_pwrite_zeroes(bn->file, offset, bytes, flags);
-}
-
-static int coroutine_fn cor_pdiscard(BlockNode *bn, int64_t offset, int64_t bytes)
-{
-    return block_co_pdiscard(bn->file, offset, bytes);
-}
-
-static void cor_limits(BlockNode *bn)
-{
-    bn->limits.request_alignment = bn->file->node->limits.request_alignment;
-}
-
 static const char *const cor_strong_options[] = { "bottom", NULL };
 
 BLOCK_DRIVER(copy_on_read_driver) = {
@@ -162,9 +136,9 @@ BLOCK_DRIVER(copy_on_read_driver) = {
     .open = cor_open,
     .child_perm = cor_child_perm,
     .co_preadv = cor_preadv,
-    .co_pwritev = cor_pwritev,
-    .co_pwrite_zeroes = cor_pwrite_zeroes,
-    .co_pdiscard = cor_pdiscard,
-    .refresh_limits = cor_limits,
+    .co_pwritev = filter_pwritev,
+    .co_pwrite_zeroes = filter_pwrite_zeroes,
+    .co_pdiscard = filter_pdiscard,
+    .refresh_limits = filter_refresh_limits,
     .strong_options = cor_strong_options,
 };

@@ -344,6 +344,77 @@ static int sigraise_run(BlockBackend *blk, int argc, char **argv)
     return 0;
 }
 
+/* ---- break points ---- */
+
+/* The first node from the image down that has them. */
+static BlockNode *debug_node(BlockBackend *blk)
+{
+    BlockNode *bn = blk_node(blk);
+    BlockChild *c;
+
+    while (!bn->drv->debug_break && (c = block_primary_child(bn)) != NULL) {
+        bn = c->node;
+    }
+    return bn->drv->debug_break ? bn : NULL;
+}
+
+static int break_run(BlockBackend *blk, int argc, char **argv)
+{
+    BlockNode *bn = debug_node(blk);
+    int ret = bn ? bn->drv->debug_break(bn, argv[1], argv[2]) : -ENOTSUP;
+
+    if (ret < 0) {
+        printf("Could not set breakpoint: %s\n", strerror(-ret));
+    }
+    return ret;
+}
+
+static int remove_break_run(BlockBackend *blk, int argc, char **argv)
+{
+    BlockNode *bn = debug_node(blk);
+    int ret = bn ? bn->drv->debug_remove_break(bn, argv[1]) : -ENOTSUP;
+
+    if (ret < 0) {
+        printf("Could not remove breakpoint %s: %s\n", argv[1], strerror(-ret));
+    }
+    return ret;
+}
+
+static int resume_run(BlockBackend *blk, int argc, char **argv)
+{
+    BlockNode *bn = debug_node(blk);
+    int ret = bn ? bn->drv->debug_resume(bn, argv[1]) : -ENOTSUP;
+
+    if (ret < 0) {
+        printf("Could not resume request: %s\n", strerror(-ret));
+    }
+    return ret;
+}
+
+typedef struct WaitBreak {
+    BlockNode *bn;
+    const char *tag;
+} WaitBreak;
+
+static bool is_suspended(void *opaque)
+{
+    WaitBreak *w = opaque;
+
+    return w->bn->drv->debug_is_suspended(w->bn, w->tag);
+}
+
+static int wait_break_run(BlockBackend *blk, int argc, char **argv)
+{
+    WaitBreak w = { debug_node(blk), argv[1] };
+
+    if (!w.bn) {
+        printf("Could not wait for a request: %s\n", strerror(ENOTSUP));
+        return -ENOTSUP;
+    }
+    block_wait(is_suspended, &w);
+    return 0;
+}
+
 const IoCommand iocmd_image_table[] = {
     { "alloc", "a", "offset [count]", "checks if offset is allocated in the file", 1, 2, true, false,
       alloc_run },
@@ -355,6 +426,12 @@ const IoCommand iocmd_image_table[] = {
     { "reopen", NULL, "[(-r|-w)] [-c cache] [-o options]", "reopens an image with new options", 0, -1,
       true, false, reopen_run,
       "\n -r and -w change to read-only and read-write, -c the cache mode, -o driver options.\n" },
+    { "break", NULL, "event tag", "sets a breakpoint on event and tags the stopped request as tag", 2, 2,
+      true, false, break_run },
+    { "remove_break", NULL, "tag", "remove a breakpoint by tag", 1, 1, true, false, remove_break_run },
+    { "resume", NULL, "tag", "resumes the request tagged as tag", 1, 1, true, false, resume_run },
+    { "wait_break", NULL, "tag", "waits for the suspension of a request", 1, 1, true, false,
+      wait_break_run },
     { "sleep", NULL, NULL, "waits for the given value in milliseconds", 1, 1, false, false,
       sleep_run },
     { "abort", NULL, NULL, "simulate a program crash using abort(3)", 0, 0, false, false, abort_run },

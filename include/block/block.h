@@ -102,6 +102,7 @@ struct BlockDriver {
     size_t instance_size;
     bool is_filter;                     /* the content is that of the filtered child */
     bool is_protocol;                   /* has a file name, no child "file" */
+    bool own_children;                  /* no child "file" in its options either: it knows them itself */
     bool has_image;                     /* there is an image on disk, about which more can be said */
     bool supports_backing;              /* may have a child "backing" */
     bool internal;                      /* only made by jobs, unknown to users' options */
@@ -211,6 +212,14 @@ struct BlockDriver {
     BlockStatsSpecific *(*stats)(BlockNode *bn);
     /* A parent reached a step at which errors may be injected; may wait. */
     void coroutine_fn (*co_debug_event)(BlockNode *bn, BlkdebugEvent event);
+    /*
+     * Hold the next request back that reaches @event (main thread; -ENOENT: no such event or tag); let
+     * it go on; forget the break point and let all go on; is one held back?
+     */
+    int (*debug_break)(BlockNode *bn, const char *event, const char *tag);
+    int (*debug_resume)(BlockNode *bn, const char *tag);
+    int (*debug_remove_break)(BlockNode *bn, const char *tag);
+    bool (*debug_is_suspended)(BlockNode *bn, const char *tag);
     void (*refresh_limits)(BlockNode *bn); /* starts from the primary child's */
     /*
      * What the child needs so that parents may have @perm and share @shared; NULL: by role, see
@@ -440,6 +449,13 @@ static inline void coroutine_fn block_co_debug_event(BlockChild *c, BlkdebugEven
 {
     if (UNLIKELY(c->node->drv->co_debug_event != NULL)) {
         c->node->drv->co_debug_event(c->node, event);
+    }
+}
+/* The same for the block layer's own steps, at @bn itself. */
+static inline void coroutine_fn block_co_own_debug_event(BlockNode *bn, BlkdebugEvent event)
+{
+    if (UNLIKELY(bn->drv->co_debug_event != NULL)) {
+        bn->drv->co_debug_event(bn, event);
     }
 }
 /* BlockStatus bits of the first *@pnum bytes, or -errno. */
