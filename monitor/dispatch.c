@@ -12,6 +12,18 @@
 #include "trace-monitor.h"
 
 static __thread Monitor *current_monitor;
+static bool preconfig;          /* written by the main thread */
+
+void monitor_set_preconfig(bool on)
+{
+    atomic_store(&preconfig, on);
+}
+
+bool monitor_is_preconfig(void)
+{
+    return atomic_load(&preconfig);
+}
+
 
 Monitor *monitor_current(void)
 {
@@ -111,6 +123,11 @@ static const QapiCommand *find_command(Monitor *mon, const Call *call, Error **e
     if (negotiated && is_negotiation) {
         error_set(errp, ERROR_CLASS_COMMAND_NOT_FOUND,
                   "Capabilities negotiation is already complete, command ignored");
+        return NULL;
+    }
+    if (monitor_is_preconfig() && !(cmd->flags & QAPI_CMD_ALLOW_PRECONFIG)) {
+        error_setg(errp, "The command '%s' is permitted only after machine initialization has completed",
+                   cmd->name);
         return NULL;
     }
     return cmd;

@@ -408,34 +408,50 @@ static bool decode_alternate(const QapiType *t, const JsonValue *v, const Path *
 /* Numbers in one range of key=value text. */
 #define RANGE_MAX 65536
 
-/* "3" or "0-3" as a list of numbers; NULL when it is neither. */
-static JsonValue *expand_range(const char *text)
+/* Adds the numbers of "3" or "0-3" to @list; false when it is neither. */
+static bool expand_range(const char *text, JsonValue *list)
 {
     const char *dash = strchr(text, '-');
     g_autofree char *first = dash != NULL ? g_strndup(text, (gsize)(dash - text)) : g_strdup(text);
     uint64_t from, to;
-    JsonValue *list;
 
     if (parse_uint64(first, 0, &from) != 0 || parse_uint64(dash != NULL ? dash + 1 : text, 0, &to) != 0 ||
         from > to || to - from >= RANGE_MAX) {
-        return NULL;
+        return false;
     }
-    list = json_array();
     for (uint64_t i = from; i <= to; i++) {
         json_array_add_take(list, json_uint(i));
     }
-    return list;
+    return true;
+}
+
+/* The numbers of the ranges in @v, text or a list of texts; @v itself when there are others. */
+static JsonValue *expand_ranges(const JsonValue *v)
+{
+    g_autoptr(JsonValue) list = json_array();
+    size_t n = json_kind(v) == JSON_ARRAY ? json_array_len(v) : 1;
+
+    for (size_t i = 0; i < n; i++) {
+        const JsonValue *item = json_kind(v) == JSON_ARRAY ? json_array_at(v, i) : v;
+
+        if (!json_is_keyval(item) || json_get_string(item) == NULL ||
+            !expand_range(json_get_string(item), list)) {
+            return json_ref((JsonValue *)v);
+        }
+    }
+    return g_steal_pointer(&list);
 }
 
 static bool decode_list(const QapiType *t, const JsonValue *v, const Path *p, void **out, Error **errp)
 {
     const QapiType *element = type_at(t, t->element);
-    g_autoptr(JsonValue) range = NULL;
+    g_autoptr(JsonValue) ranges = NULL;
 
-    if (json_is_keyval(v) && json_get_string(v) != NULL &&
-        (element->kind == QAPI_KIND_INT || element->kind == QAPI_KIND_UINT)) {
-        range = expand_range(json_get_string(v));
-        v = range != NULL ? range : v;
+    if (json_is_keyval(v) && (element->kind == QAPI_KIND_INT || element->kind == QAPI_KIND_UINT)) {
+        v = ranges = expand_ranges(v);
+        if (json_is_keyval(v) && json_kind(v) == JSON_STRING) {
+            return value_error(p, v, "a uint64 value or range", errp);
+        }
     }
     if (json_kind(v) != JSON_ARRAY) {
         return type_error(p, v, "array", errp);

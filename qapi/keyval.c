@@ -204,7 +204,25 @@ static void put_flag(JsonValue *root, const char *name, bool warn)
     json_object_set_take(root, on ? name : name + 2, json_keyval_string(on ? "on" : "off"));
 }
 
-typedef enum Form { FORM_PATHS, FORM_FLAT, FORM_FLAT_QUIET } Form;
+typedef enum Form { FORM_PATHS, FORM_FLAT, FORM_FLAT_QUIET, FORM_REPEATED } Form;
+
+static void put_again(JsonValue *root, const char *key, const char *value)
+{
+    JsonValue *old = json_object_get(root, key), *list;
+
+    if (old == NULL) {
+        json_object_set_take(root, key, json_keyval_string(value));
+        return;
+    }
+    if (old->kind != JSON_ARRAY) {
+        list = json_array();
+        list->keyval = true;
+        json_array_add_take(list, json_ref(old));
+        json_object_set_take(root, key, list);
+        old = list;
+    }
+    json_array_add_take(old, json_keyval_string(value));
+}
 
 /* One item of the list at *@p. */
 static bool parse_item(JsonValue *root, const char **p, const char *implied, Form form, bool *help,
@@ -218,13 +236,17 @@ static bool parse_item(JsonValue *root, const char **p, const char *implied, For
         key = g_strndup(*p, len);
         *p += len + 1;
         value = take_value(p);
+        if (form == FORM_REPEATED) {
+            put_again(root, key, value);
+            return true;
+        }
         if (form != FORM_PATHS) {
             json_object_set_take(root, key, json_keyval_string(value));
             return true;
         }
         return put_path(root, key, value, errp);
     }
-    if (is_help(*p, len)) {
+    if (form != FORM_REPEATED && is_help(*p, len)) {
         if (help == NULL) {
             error_setg(errp, "Help is not available for this option");
             return false;
@@ -244,7 +266,7 @@ static bool parse_item(JsonValue *root, const char **p, const char *implied, For
     }
     if (form != FORM_PATHS && len > 0) {
         value = take_value(p);
-        put_flag(root, value, form == FORM_FLAT);
+        put_flag(root, value, form != FORM_FLAT_QUIET);
         return true;
     }
     key = g_strndup(*p, len);
@@ -278,22 +300,31 @@ static JsonValue *parse_list(const char *text, const char *implied_key, Form for
     return g_steal_pointer(&root);
 }
 
+static JsonValue *parse_object(const char *text, Error **errp)
+{
+    g_autoptr(JsonValue) v = json_parse(text, strlen(text), errp);
+
+    if (v != NULL && v->kind != JSON_OBJECT) {
+        error_setg(errp, "Expecting a JSON object");
+        return NULL;
+    }
+    return g_steal_pointer(&v);
+}
+
 JsonValue *keyval_parse(const char *text, const char *implied_key, bool *help, Error **errp)
 {
-    g_autoptr(JsonValue) v = NULL;
-
     if (*text != '{') {
         return parse_list(text, implied_key, FORM_PATHS, help, errp);
     }
     if (help != NULL) {
         *help = false;
     }
-    v = json_parse(text, strlen(text), errp);
-    if (v != NULL && v->kind != JSON_OBJECT) {
-        error_setg(errp, "Expecting a JSON object");
-        return NULL;
-    }
-    return g_steal_pointer(&v);
+    return parse_object(text, errp);
+}
+
+JsonValue *keyval_parse_repeated(const char *text, const char *implied_key, Error **errp)
+{
+    return *text == '{' ? parse_object(text, errp) : parse_list(text, implied_key, FORM_REPEATED, NULL, errp);
 }
 
 JsonValue *keyval_parse_flat(const char *text, const char *implied_key, bool warn_flags, bool *help, Error **errp)

@@ -10,7 +10,7 @@ set -e
 # Compiler, build system, and the libraries (each named once in meson.build).
 build_packages="gcc libc6-dev meson ninja-build pkg-config python3 gawk
     libglib2.0-dev zlib1g-dev libzstd-dev
-    libslirp-dev libgnutls28-dev libgcrypt20-dev libfdt-dev libseccomp-dev linux-libc-dev"
+    libslirp-dev libgnutls28-dev libgcrypt20-dev libfdt-dev device-tree-compiler libseccomp-dev linux-libc-dev"
 
 # For an AArch64 build on another host (scripts/cross-aarch64.sh), and to try it.
 cross_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"

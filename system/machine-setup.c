@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include "accel/accel.h"
 #include "backends/memory-backend.h"
+#include "hw/core/numa.h"
 #include "system/cpus.h"
 #include "system/runstate.h"
 #include "system/startup.h"
@@ -192,6 +193,9 @@ static bool setup_memory(MachineState *m, Error **errp)
     MemoryBackend *backend;
     Object *obj;
 
+    if (m->numa && m->numa->has_memdev) {
+        return machine_numa_claim_memory(m, errp);
+    }
     if (m->memory_backend_id) {
         obj = object_child(object_objects_root(), m->memory_backend_id);
         backend = object_cast_or_null(obj, &memory_backend_type);
@@ -220,8 +224,9 @@ static bool setup_memory(MachineState *m, Error **errp)
     return backend && use_backend(m, backend, errp);
 }
 
-static bool setup_cpu_model(MachineState *m, Error **errp)
+bool machine_setup_cpu_model(Error **errp)
 {
+    MachineState *m = machine_current();
     const TypeInfo *type;
     char *name = NULL;
 
@@ -246,7 +251,7 @@ bool machine_setup_init(Error **errp)
 {
     MachineState *m = machine_current();
 
-    if (!setup_cpu_model(m, errp) || !setup_memory(m, errp)) {
+    if (!machine_numa_finish(m, errp) || !setup_memory(m, errp)) {
         return false;
     }
     if (startup.mem_lock && mlockall(MCL_CURRENT | MCL_FUTURE) < 0) {

@@ -9,6 +9,7 @@
 #include "migration/migration.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
+#include "qapi-commands.h"
 #include "system/cpus.h"
 #include "system/hmp/hmp-text.h"
 #include "system/machine-lock.h"
@@ -99,7 +100,7 @@ static bool step(bool (*fn)(Error **errp))
 }
 
 /* Each line needs those before it. */
-static bool start_up(void)
+static bool prepare(void)
 {
     return step(start_process) &&
            options_apply(PHASE_PROCESS) &&
@@ -116,14 +117,43 @@ static bool start_up(void)
            options_apply(PHASE_BLOCK) &&
            options_apply(PHASE_NET) &&
            options_create_last_objects() &&
-           step(machine_setup_init) &&
+           step(machine_setup_cpu_model) &&
+           options_apply(PHASE_NUMA);
+}
+
+static bool make_machine(void)
+{
+    return step(machine_setup_init) &&
            options_apply(PHASE_DEVICES) &&
            step(options_create_drives) &&
            step(options_create_nics) &&
            step(machine_setup_ready) &&
-           options_apply(PHASE_MONITORS) &&
+           (startup.preconfig || options_apply(PHASE_MONITORS)) &&
            step(host_confine_late) &&
-           step(process_finish_daemonize);
+           (startup.preconfig || step(process_finish_daemonize)) &&
+           (startup.incoming ? step(start_incoming) : start_machine());
+}
+
+/* Monitors first: management says when to go on. */
+static bool wait_for_management(void)
+{
+    monitor_set_preconfig(true);
+    return options_apply(PHASE_MONITORS) && step(process_finish_daemonize);
+}
+
+bool qmp_x_exit_preconfig(Error **errp)
+{
+    if (!monitor_is_preconfig()) {
+        error_setg(errp, "The command is permitted only before machine initialization");
+        return false;
+    }
+    monitor_set_preconfig(false);
+    if (!make_machine()) {
+        error_setg(errp, "The machine cannot be made; the program ends");
+        system_exit_request(EXIT_FAILURE);
+        return false;
+    }
+    return true;
 }
 
 /*
@@ -152,11 +182,7 @@ int main(int argc, char **argv)
     if (startup.done) {
         return EXIT_SUCCESS;
     }
-    if (!start_up()) {
-        process_cleanup();
-        return EXIT_FAILURE;
-    }
-    if (startup.incoming ? !step(start_incoming) : !start_machine()) {
+    if (!prepare() || !(startup.preconfig ? wait_for_management() : make_machine())) {
         process_cleanup();
         return EXIT_FAILURE;
     }

@@ -219,6 +219,9 @@ const Option option_table[] = {
         "the number of CPUs and their topology", .group = "smp-opts", .params = smp_params),
     OPT("m", "[size=]SIZE[,slots=N,maxmem=SIZE]", CONFIG, memory, "main memory, in MiB",
         .group = "memory", .params = memory_params, .has_help = true),
+    OPT("numa", "node[,memdev=ID][,cpus=FIRST[-LAST]][,nodeid=N][,initiator=N]", NUMA, numa,
+        "a NUMA node of the guest; also dist,src=N,dst=N,val=DISTANCE, cpu,node-id=N,..., hmat-lb,... and "
+        "hmat-cache,...", .group = "numa"),
     OPT("mem-path", "PATH", CONFIG, mem_path, "main memory is in this file, or a new one in this folder"),
     OPT("mem-prealloc", NULL, CONFIG, mem_prealloc, "touch all main memory at the start"),
     OPT("name", "[guest=]NAME[,process=NAME][,debug-threads=on|off]", CONFIG, name,
@@ -277,6 +280,8 @@ const Option option_table[] = {
 
     SECTION("Run state"),
     OPT("S", NULL, CONFIG, stopped, "wait for 'cont' before running the guest"),
+    OPT("preconfig", NULL, CONFIG, preconfig,
+        "wait for QMP before the machine is made, until x-exit-preconfig"),
     OPT("no-reboot", NULL, CONFIG, no_reboot, "a reset ends the program"),
     OPT("no-shutdown", NULL, CONFIG, no_shutdown, "a shutdown stops the machine only"),
     OPT("action", "[reboot=ACTION][,shutdown=ACTION][,panic=ACTION][,watchdog=ACTION]", CONFIG,
@@ -362,7 +367,6 @@ const Option option_table[] = {
     ABSENT("seed", true, NO_TCG),
     ABSENT("semihosting", false, NO_TCG),
     ABSENT("semihosting-config", true, NO_TCG),
-    ABSENT("preconfig", false, "everything can be configured before or after the start"),
     ABSENT("compat", true, "no interface is deprecated here"),
     ABSENT("only-migratable", false, "devices are not checked for migration yet"),
     ABSENT("dump-vmstate", true, "the migration format is described in docs/devel"),

@@ -7,6 +7,7 @@
 #include "hw/boot/fw-cfg.h"
 #include "hw/boot/smbios.h"
 #include "hw/core/device.h"
+#include "hw/core/numa.h"
 #include "system/datadir.h"
 #include "system/options.h"
 #include "system/options-params.h"
@@ -108,6 +109,37 @@ bool option_accel(const char *arg, Error **errp)
 bool option_enable_kvm(const char *arg, Error **errp)
 {
     return option_accel("kvm", errp);
+}
+
+bool option_preconfig(const char *arg, Error **errp)
+{
+    startup.preconfig = true;
+    return true;
+}
+
+/* A size without a suffix is in MiB, as -m's. */
+static void complete_node_size(JsonValue *kv)
+{
+    const char *mem = json_object_get_string(kv, "mem");
+
+    if (mem && *mem && strspn(mem, "0123456789") == strlen(mem)) {
+        g_autofree char *with_unit = g_strconcat(mem, "M", NULL);
+
+        json_object_set_take(kv, "mem", json_keyval_string(with_unit));
+    }
+}
+
+bool option_numa(const char *arg, Error **errp)
+{
+    g_autoptr(JsonValue) kv = keyval_parse_repeated(arg, "type", errp);
+    g_autoptr(NumaOptions) o = NULL;
+
+    if (!kv) {
+        return false;
+    }
+    complete_node_size(kv);
+    o = qapi_decode(&qapi_type_NumaOptions, kv, errp);
+    return o && machine_numa_set(machine_current(), o, errp);
 }
 
 bool option_cpu(const char *arg, Error **errp)

@@ -16,6 +16,7 @@ typedef enum OptionPhase {
     PHASE_CHARDEVS,
     PHASE_BLOCK,
     PHASE_NET,
+    PHASE_NUMA,
     PHASE_DEVICES,
     PHASE_MONITORS,
 } OptionPhase;

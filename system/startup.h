@@ -35,6 +35,7 @@ typedef struct StartupConfig {
     char *uuid;
     bool no_acpi;
     bool stopped;               /* -S */
+    bool preconfig;
     bool no_defaults;
     bool nographic;
     bool mem_lock;
@@ -64,7 +65,7 @@ OptionHandler option_msg, option_global, option_incoming, option_qtest, option_q
 OptionHandler option_log_file, option_log_items, option_trace, option_add_fd, option_datadir;
 OptionHandler option_audiodev, option_version, option_help, option_absent;
 OptionHandler option_kernel, option_initrd, option_append, option_dtb, option_bios;
-OptionHandler option_fw_cfg, option_smbios;
+OptionHandler option_fw_cfg, option_smbios, option_numa, option_preconfig;
 
 /* options-host.c: the process on the host */
 OptionHandler option_runas, option_chroot, option_sandbox, option_mem_path, option_mem_prealloc;
@@ -122,7 +123,8 @@ void process_cleanup(void);                     /* removes the pidfile */
 /* machine-setup.c: from options to a machine */
 bool machine_setup_create(Error **errp);        /* select it, set its properties */
 bool machine_setup_accel(Error **errp);
-bool machine_setup_init(Error **errp);          /* RAM, CPU model, the board itself */
+bool machine_setup_cpu_model(Error **errp);
+bool machine_setup_init(Error **errp);          /* NUMA nodes, RAM, the board itself */
 bool machine_setup_ready(Error **errp);         /* after all devices */
 
 #endif

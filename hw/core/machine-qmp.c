@@ -4,7 +4,7 @@
  */
 #include "util/osdep.h"
 #include "accel/accel.h"
-#include "hw/core/machine.h"
+#include "hw/core/numa.h"
 #include "qapi-commands.h"
 #include "system/cpus.h"
 #include "system/target.h"
@@ -73,10 +73,11 @@ KvmInfo *qmp_query_kvm(Error **errp)
 
 /* ---- CPUs ---- */
 
-CpuInstanceProperties *machine_cpu_props(const MachineState *m, unsigned index)
+CpuInstanceProperties *machine_cpu_props(const MachineState *m, unsigned number)
 {
     const MachineOps *ops = machine_ops(m);
     const CpuTopology *t = &m->smp;
+    unsigned index = number;
     CpuInstanceProperties *props = g_new0(CpuInstanceProperties, 1);
 
     props->has_thread_id = true;
@@ -96,6 +97,10 @@ CpuInstanceProperties *machine_cpu_props(const MachineState *m, unsigned index)
     }
     props->has_socket_id = true;
     props->socket_id = index / t->dies;
+    if (numa_count(m) && m->numa->cpu_node[number] >= 0) {
+        props->has_node_id = true;
+        props->node_id = m->numa->cpu_node[number];
+    }
     return props;
 }
 

@@ -4,7 +4,7 @@
  * with the machine lock; values come from the command line.
  */
 #include "util/osdep.h"
-#include "hw/core/machine.h"
+#include "hw/core/numa.h"
 
 static const ObjectProperty machine_properties[] = {
     PROP_STRING("kernel", MachineState, kernel, "Linux kernel image file"),
@@ -37,12 +37,33 @@ static void machine_init_instance(Object *obj)
     m->cpu_type = g_strdup(ops->default_cpu_type);
 }
 
+static void free_numa(NumaState *s)
+{
+    if (!s) {
+        return;
+    }
+    for (unsigned h = 0; h < HMAT_LB_MEMORY_HIERARCHY__MAX; h++) {
+        for (unsigned d = 0; d < HMAT_LB_DATA_TYPE__MAX; d++) {
+            g_clear_pointer(&s->lb[h][d], g_array_unref);
+        }
+    }
+    for (unsigned i = 0; i < NUMA_MAX_NODES * NUMA_CACHE_LEVELS; i++) {
+        qapi_free_NumaHmatCacheOptions(s->cache[i / NUMA_CACHE_LEVELS][i % NUMA_CACHE_LEVELS]);
+    }
+    for (unsigned i = 0; i < s->max_id; i++) {
+        object_unref(s->nodes[i].memdev);
+    }
+    g_free(s->cpu_node);
+    g_free(s);
+}
+
 static void machine_finalize(Object *obj)
 {
     MachineState *m = MACHINE(obj);
 
     g_free(m->cpu_type);
     json_unref(m->cpu_options);
+    free_numa(m->numa);
     g_free(m->uuid);
 }
 

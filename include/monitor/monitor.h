@@ -19,6 +19,9 @@ typedef struct MonitorOptions {
     bool pretty;
 } MonitorOptions;
 bool monitor_add(const MonitorOptions *opts, Error **errp);
+/* Before there is a machine, only some commands run (-preconfig). */
+void monitor_set_preconfig(bool on);
+bool monitor_is_preconfig(void);
 /* Send what is queued and close. */
 void monitor_cleanup_all(void);
 /* The monitor whose command this thread runs; NULL outside commands. */

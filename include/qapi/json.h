@@ -121,4 +121,10 @@ JsonValue *keyval_parse(const char *text, const char *implied_key, bool *help, E
  */
 JsonValue *keyval_parse_flat(const char *text, const char *implied_key, bool warn_flags, bool *help, Error **errp);
 
+/*
+ * The same where a key may come again and makes a list of its values (arrays
+ * and ranges of numbers decode from that). A text that starts with '{' is JSON.
+ */
+JsonValue *keyval_parse_repeated(const char *text, const char *implied_key, Error **errp);
+
 #endif

@@ -4,6 +4,7 @@
  * thread with the machine lock.
  */
 #include "util/osdep.h"
+#include "hw/core/numa.h"
 #include "hmp-text.h"
 #include "qapi-commands.h"
 #include "system/startup.h"
@@ -127,6 +128,15 @@ static bool info_memory_size_summary(Hmp *hmp, const HmpArgs *args, Error **errp
     if (info->has_plugged_memory) {
         hmp_printf(hmp, "plugged memory: %" PRIu64 "\n", info->plugged_memory);
     }
+    return true;
+}
+
+static bool info_numa(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    machine_numa_print(machine_current(), text);
+    hmp_puts(hmp, text->str);
     return true;
 }
 
@@ -300,6 +310,7 @@ HMP_INFO(machine_infos) = {
     { "memory_size_summary", "", "show the amount of initially allocated and present hotpluggable (if enabled) "
       "memory in bytes.", NULL, info_memory_size_summary },
     { "hotpluggable-cpus", "", "Show information about hotpluggable CPUs", NULL, info_hotpluggable_cpus },
+    { "numa", "", "show NUMA information", NULL, info_numa },
     { "pci", "", "show PCI info", NULL, info_pci },
     { "mice", "", "show which guest mouse is receiving events", NULL, info_mice },
     { "vnc", "", "show the vnc server status", NULL, info_vnc },

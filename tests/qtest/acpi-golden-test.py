@@ -22,6 +22,15 @@ from lib import acpi, arm, fwcfg, qtest, runner
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'acpi-golden')
 ROOT_PORTS = ['-device', 'pcie-root-port,id=rp0,chassis=1,slot=1', '-device', 'virtio-rng-pci,bus=rp0']
 
+NODES = [word for i in range(2) for word in ('-object', 'memory-backend-ram,id=m%d,size=32M' % i,
+                                             '-numa', 'node,memdev=m%d,cpus=%d' % (i, i))]
+NODES += ['-numa', 'dist,src=0,dst=1,val=20']
+HMAT = [word for option in ('hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-latency,latency=5',
+                            'hmat-lb,initiator=0,target=1,hierarchy=memory,data-type=access-latency,latency=70',
+                            'hmat-lb,initiator=0,target=0,hierarchy=memory,data-type=access-bandwidth,bandwidth=1G',
+                            'hmat-cache,node-id=0,size=1M,level=1,associativity=direct,policy=write-back,line=64')
+        for word in ('-numa', option)]
+
 # Machine options, then the others. The first machine and the first configuration are what others are compared with.
 MACHINES = {
     'x86_64': (['virt-1.0', 'pc-q35-7.2'], {
@@ -33,6 +42,7 @@ MACHINES = {
                    ['-m', '64,slots=2,maxmem=2G', '-object', 'memory-backend-ram,id=n,size=8M',
                     '-device', 'nvdimm,memdev=n,label-size=128K']),
         'memory': ('', ['-m', '3G,slots=2,maxmem=8G']),
+        'numa': (',hmat=on', ['-m', '64', '-smp', '2,sockets=2', *NODES, *HMAT]),
         'firmware': ('', ['-m', '64', '-cpu', 'qemu64', '-bios', 'CODE']),
     }),
     'aarch64': (['virt-7.2', 'virt-7.1', 'virt-7.0', 'virt-6.2', 'virt-1.0'], {
@@ -41,6 +51,7 @@ MACHINES = {
         'devices': (',gic-version=3', ['-m', '64', '-smp', '4', *ROOT_PORTS]),
         'topology': (',gic-version=3,its=off', ['-m', '64', '-smp', '8,sockets=2,clusters=2,cores=1,threads=2']),
         'lowmem': (',gic-version=3,highmem=off', ['-m', '64']),
+        'numa': (',gic-version=3,hmat=on', ['-m', '64', '-smp', '2,sockets=2', *NODES, *HMAT]),
     }),
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ACPI tables of the AArch64 `virt`: MADT and PPTT (ACPI 6.4, 5.2.12 and
- * 5.2.30), GTDT (5.2.25), SPCR and DBG2 (Microsoft), IORT (ARM DEN 0049).
+ * ACPI tables of the AArch64 `virt`: MADT, SRAT and PPTT (ACPI 6.4,
+ * 5.2.12, 5.2.16 and 5.2.30), GTDT (5.2.25), SPCR and DBG2 (Microsoft), IORT (ARM DEN 0049).
  */
 #include "util/osdep.h"
 
@@ -143,6 +143,25 @@ void arm_acpi_build_pptt(AcpiTables *t, const ArmVirtAcpiConfig *c)
                 build_core(t, c, table, cluster, o, &cpu);
             }
         }
+    }
+    acpi_table_end(t);
+}
+
+/* ---- NUMA ---- */
+
+void arm_acpi_build_srat(AcpiTables *t, const ArmVirtAcpiConfig *c)
+{
+    const AcpiRange ram = { ARM_VIRT_RAM, c->ram_size };
+
+    acpi_srat_begin(t);
+    for (unsigned i = 0; i < c->cpus; i++) {
+        acpi_srat_gicc(t, c->numa->cpu_node[i], i);
+    }
+    acpi_srat_ram(t, c->numa, &ram, 1);
+    if (c->device_memory.size) {
+        /* A device's own description says where it really is. */
+        acpi_srat_memory(t, c->numa->count - 1, c->device_memory.base, c->device_memory.size,
+                         ACPI_SRAT_ENABLED | ACPI_SRAT_HOTPLUGGABLE);
     }
     acpi_table_end(t);
 }

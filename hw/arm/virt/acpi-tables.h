@@ -7,6 +7,7 @@
 
 void arm_acpi_build_madt(AcpiTables *t, const ArmVirtAcpiConfig *c);
 void arm_acpi_build_pptt(AcpiTables *t, const ArmVirtAcpiConfig *c);
+void arm_acpi_build_srat(AcpiTables *t, const ArmVirtAcpiConfig *c);
 void arm_acpi_build_gtdt(AcpiTables *t);
 void arm_acpi_build_spcr(AcpiTables *t);
 void arm_acpi_build_dbg2(AcpiTables *t);

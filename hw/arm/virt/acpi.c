@@ -131,6 +131,10 @@ AcpiTables *arm_virt_acpi_build(const ArmVirtAcpiConfig *c)
     if (c->its) {
         arm_acpi_build_iort(t);
     }
+    if (c->numa) {
+        arm_acpi_build_srat(t, c);
+        acpi_build_numa_attributes(t, c->numa, c->hmat);
+    }
     acpi_tables_finish(t);
     return t;
 }

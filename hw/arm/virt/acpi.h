@@ -7,7 +7,7 @@
 #ifndef HW_ARM_VIRT_ACPI_H
 #define HW_ARM_VIRT_ACPI_H
 
-#include "hw/acpi/tables.h"
+#include "hw/acpi/numa.h"
 #include "hw/arm/virt.h"
 
 typedef struct ArmVirtAcpiConfig {
@@ -20,6 +20,10 @@ typedef struct ArmVirtAcpiConfig {
     ArmVirtRange redist[2];     /* version 3; size 0: none */
     bool its;
     ArmVirtRange ecam, high_mmio;       /* high_mmio.size 0: none */
+    const NumaState *numa;      /* NULL: no nodes */
+    bool hmat;
+    uint64_t ram_size;
+    ArmVirtRange device_memory; /* size 0: none */
 } ArmVirtAcpiConfig;
 
 /* Complete tables. Caller frees. */

@@ -69,6 +69,8 @@ static void build_acpi_files(void *opaque)
         .cpus = m->smp.cpus, .mpidr = mpidr, .topology = m->smp,
         .pmu = ARM_CPU(cpu_first())->has_pmu, .gic_version = v->gic_version, .its = gic->its != 0,
         .ecam = v->ecam, .high_mmio = v->layout.high_mmio,
+        .numa = numa_count(m) ? m->numa : NULL, .hmat = m->hmat, .ram_size = m->ram_size,
+        .device_memory = v->layout.device_memory,
     };
     g_autoptr(AcpiTables) t = NULL;
 

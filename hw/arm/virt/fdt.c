@@ -8,6 +8,7 @@
 #include "util/osdep.h"
 
 #include <libfdt.h>
+#include "hw/core/numa.h"
 #include "hw/virtio/virtio-mmio.h"
 #include "machine.h"
 #include "target/arm/cpu.h"
@@ -169,6 +170,9 @@ static void add_cpus(Tree *t, const ArmVirtMachine *v)
             CELLS(t, "reg", c->mp_affinity);
         }
         CELLS(t, "phandle", PHANDLE_CPU + cpu->index);
+        if (numa_count(&v->machine)) {
+            CELLS(t, "numa-node-id", numa_cpu_node(&v->machine, cpu->index));
+        }
         end(t);
     }
     add_cpu_map(t, &v->machine.smp);
@@ -424,6 +428,54 @@ static void add_chosen(Tree *t, const ArmVirtMachine *v)
     end(t);
 }
 
+static void add_range(Tree *t, uint64_t base, uint64_t size, const unsigned *node)
+{
+    begin_printf(t, "memory@%" PRIx64, base);
+    string(t, "device_type", "memory");
+    WIDE(t, "reg", base, size);
+    if (node) {
+        CELLS(t, "numa-node-id", *node);
+    }
+    end(t);
+}
+
+static void add_distances(Tree *t, const NumaState *s)
+{
+    g_autofree uint32_t *cells = g_new(uint32_t, 3 * s->count * s->count);
+    size_t n = 0;
+
+    for (unsigned a = 0; a < s->count; a++) {
+        for (unsigned b = 0; b < s->count; b++) {
+            cells[n++] = a;
+            cells[n++] = b;
+            cells[n++] = s->nodes[a].distance[b];
+        }
+    }
+    begin(t, "distance-map");
+    string(t, "compatible", "numa-distance-map-v1");
+    put_cells(t, "distance-matrix", cells, n);
+    end(t);
+}
+
+static void add_memory(Tree *t, const MachineState *m)
+{
+    uint64_t base = ARM_VIRT_RAM;
+
+    if (!numa_count(m)) {
+        add_range(t, base, m->ram_size, NULL);
+        return;
+    }
+    for (unsigned i = 0; i < m->numa->count; i++) {
+        if (m->numa->nodes[i].size) {
+            add_range(t, base, m->numa->nodes[i].size, &i);
+            base += m->numa->nodes[i].size;
+        }
+    }
+    if (m->numa->have_distance) {
+        add_distances(t, m->numa);
+    }
+}
+
 static void add_all(Tree *t, const ArmVirtMachine *v)
 {
     const char *compatible = v->dt_compatible ? v->dt_compatible : "linux,dummy-virt";
@@ -437,10 +489,7 @@ static void add_all(Tree *t, const ArmVirtMachine *v)
     CELLS(t, "#size-cells", 2);
     CELLS(t, "interrupt-parent", PHANDLE_GIC);
     add_chosen(t, v);
-    begin_printf(t, "memory@%" PRIx64, ARM_VIRT_RAM);
-    string(t, "device_type", "memory");
-    WIDE(t, "reg", ARM_VIRT_RAM, v->machine.ram_size);
-    end(t);
+    add_memory(t, &v->machine);
     add_psci(t);
     add_cpus(t, v);
     add_timer(t, v);

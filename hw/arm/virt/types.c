@@ -112,6 +112,7 @@ static const ObjectProperty arm_virt_properties[] = {
               "Set off to disable passing random or non-deterministic dtb nodes to guest"),
     PROP_BOOL("dtb-kaslr-seed", ArmVirtMachine, dtb_randomness, true,
               "Deprecated synonym of dtb-randomness"),
+    MACHINE_NUMA_PROPERTIES,
     PROP_STRING("dumpdtb", ArmVirtMachine, dumpdtb, "Dump current dtb to a file and quit"),
     PROP_STRING("dt-compatible", ArmVirtMachine, dt_compatible,
                 "Overrides the \"compatible\" property of the dt root node"),
@@ -143,6 +144,7 @@ OBJECT_TYPE(arm_virt_machine_type) = {
         .default_ram_id = "mach-virt.ram",                                  \
         .default_ram_size = 128 * MIB,                                      \
         .cpu_clusters = true,                                               \
+        .numa = true,                                                       \
         .init = arm_virt_init,                                              \
         .ready = arm_virt_ready,                                            \
         .reset = arm_virt_reset,                                            \

@@ -188,6 +188,22 @@ static void build_madt(AcpiTables *t, const VirtAcpiConfig *c)
     acpi_table_end(t);
 }
 
+static void build_numa(AcpiTables *t, const VirtAcpiConfig *c)
+{
+    acpi_srat_begin(t);
+    for (unsigned i = 0; i < c->max_cpus; i++) {
+        acpi_srat_lapic(t, c->numa->cpu_node[i], c->apic_ids[i]);
+    }
+    acpi_srat_ram(t, c->numa, c->ram, ARRAY_SIZE(c->ram));
+    if (c->device_memory.size) {
+        /* A device's own description says where it really is. */
+        acpi_srat_memory(t, c->numa->count - 1, c->device_memory.base, c->device_memory.size,
+                         ACPI_SRAT_ENABLED | ACPI_SRAT_HOTPLUGGABLE);
+    }
+    acpi_table_end(t);
+    acpi_build_numa_attributes(t, c->numa, c->hmat);
+}
+
 AcpiTables *virt_acpi_build(const VirtAcpiConfig *c)
 {
     AcpiTables *t = acpi_tables_new("NEMU", "NEMUVIRT");
@@ -196,6 +212,9 @@ AcpiTables *virt_acpi_build(const VirtAcpiConfig *c)
     build_madt(t, c);
     if (c->ecam_size) {
         acpi_build_mcfg(t, c->ecam_base, 0, c->ecam_size / MIB - 1);
+    if (c->numa) {
+        build_numa(t, c);
+    }
     }
     if (c->nfit) {
         acpi_build_nfit(t, c->nfit->data, c->nfit->len);

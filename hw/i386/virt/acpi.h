@@ -6,7 +6,7 @@
 #ifndef HW_I386_VIRT_ACPI_H
 #define HW_I386_VIRT_ACPI_H
 
-#include "hw/acpi/tables.h"
+#include "hw/acpi/numa.h"
 
 #define VIRT_MAX_SERIAL 4
 
@@ -24,6 +24,9 @@ typedef struct VirtAcpiConfig {
     uint64_t mmio64_base, mmio64_size;  /* size 0: none */
     VirtAcpiSerial serial[VIRT_MAX_SERIAL];
     uint16_t pvpanic_port;      /* 0: none */
+    const NumaState *numa;      /* NULL: no nodes */
+    bool hmat;
+    AcpiRange ram[2], device_memory;    /* for the nodes; size 0: none */
     bool cpu_hotplug;
     unsigned memory_slots;
     const GByteArray *nfit;     /* structures of the NFIT; NULL: no NVDIMMs */

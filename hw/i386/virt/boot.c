@@ -57,6 +57,9 @@ static AcpiTables *build_acpi(VirtMachine *v)
         .cpu_hotplug = v->cpu_slots && cpus > m->smp.cpus,
         .memory_slots = v->memory_slots ? v->memory_slots->count : 0,
         .nfit = nfit,
+        .numa = numa_count(m) ? m->numa : NULL, .hmat = m->hmat,
+        .ram = { { 0, v->low_size }, { VIRT_HIGH_RAM_BASE, v->high_size } },
+        .device_memory = { v->device_memory_base, v->device_memory_size },
     };
     if (v->has_firmware) {
         /* It places devices anywhere in what the CPUs can address. */

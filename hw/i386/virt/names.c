@@ -103,6 +103,7 @@ const ObjectProperty virt_machine_properties[] = {
       .offset = offsetof(VirtMachine, nvdimm_persistence), .type_name = "string",
       .get = get_persistence, .set = set_persistence,
       .description = "what of NVDIMMs' writes survives: cpu (caches), mem-ctrl" },
+    MACHINE_NUMA_PROPERTIES,
     ABSENT_AUTO("smm", absent.smm, "system management mode"),
     ABSENT_AUTO("vmport", absent.vmport, "VMware I/O port"),
     ABSENT("hpet", absent.hpet, "HPET"),
@@ -157,12 +158,13 @@ static bool q35_init(MachineState *m, Error **errp)
 
 /* ---- the names ---- */
 
-#define Q35_MACHINE(ident, version, alias_)                                             \
+#define Q35_MACHINE(ident, version, alias_, old_numa)                                   \
     static const MachineOps ident##_ops = {                                             \
         .name = "pc-q35-" version, .alias = alias_,                                     \
         .description = "The machine virt-1.0 under the name of a Q35",                  \
         .max_cpus = VIRT_MAX_CPUS, .default_cpu_type = "qemu64-x86_64-cpu",             \
         .default_ram_id = "pc.ram", .default_ram_size = 128 * MIB, .cpu_dies = true,    \
+        .numa = true, .numa_mem_supported = (old_numa),                                 \
         .init = q35_init, .ready = virt_machine_ready, .reset = virt_machine_reset,     \
     };                                                                                  \
     OBJECT_TYPE_STATIC(ident##_type) = {                                                \
@@ -171,13 +173,13 @@ static bool q35_init(MachineState *m, Error **errp)
         .impls = TYPE_IMPLS({ &machine_type, &ident##_ops }),                           \
     }
 
-Q35_MACHINE(q35_4_2, "4.2", NULL);
-Q35_MACHINE(q35_5_0, "5.0", NULL);
-Q35_MACHINE(q35_5_1, "5.1", NULL);
-Q35_MACHINE(q35_5_2, "5.2", NULL);
-Q35_MACHINE(q35_6_0, "6.0", NULL);
-Q35_MACHINE(q35_6_1, "6.1", NULL);
-Q35_MACHINE(q35_6_2, "6.2", NULL);
-Q35_MACHINE(q35_7_0, "7.0", NULL);
-Q35_MACHINE(q35_7_1, "7.1", NULL);
-Q35_MACHINE(q35_7_2, "7.2", "q35");
+Q35_MACHINE(q35_4_2, "4.2", NULL, true);
+Q35_MACHINE(q35_5_0, "5.0", NULL, true);
+Q35_MACHINE(q35_5_1, "5.1", NULL, false);
+Q35_MACHINE(q35_5_2, "5.2", NULL, false);
+Q35_MACHINE(q35_6_0, "6.0", NULL, false);
+Q35_MACHINE(q35_6_1, "6.1", NULL, false);
+Q35_MACHINE(q35_6_2, "6.2", NULL, false);
+Q35_MACHINE(q35_7_0, "7.0", NULL, false);
+Q35_MACHINE(q35_7_1, "7.1", NULL, false);
+Q35_MACHINE(q35_7_2, "7.2", "q35", false);

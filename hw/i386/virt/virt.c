@@ -233,6 +233,7 @@ static const MachineOps virt_1_0_ops = {
     .default_ram_id = "virt.ram",
     .default_ram_size = 128 * MIB,
     .cpu_dies = true,
+    .numa = true,
     .hotpluggable_cpus = CONFIG_CPU_HOTPLUG,
     .init = virt_machine_init,
     .ready = virt_machine_ready,

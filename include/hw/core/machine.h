@@ -29,7 +29,8 @@ typedef struct MachineOps {
     const char *default_ram_id;         /* "mach-virt.ram", or NULL */
     uint64_t default_ram_size;
     bool hotpluggable_cpus;
-    bool numa_mem_supported;
+    bool numa;                          /* takes -numa */
+    bool numa_mem_supported;            /* also its mem= */
     bool cpu_dies, cpu_clusters;        /* topology levels that -smp takes */
     const char *default_nic_model, *default_display;
     bool (*init)(MachineState *m, Error **errp);        /* build everything; RAM is ready in m->ram */
@@ -56,8 +57,14 @@ struct MachineState {
     char *kernel, *initrd, *append, *dtb, *firmware;
     bool acpi;                  /* -no-acpi and the machines' "acpi" property */
     bool graphics, dump_guest_core, mem_merge, usb, suppress_vmdesc;
+    bool hmat;                  /* the "hmat" property, of those that have it */
+    struct NumaState *numa;     /* hw/core/numa.h; NULL: no nodes */
     char *uuid;
 };
+
+/* For the machines that take -numa. */
+#define MACHINE_NUMA_PROPERTIES                                                         \
+    PROP_BOOL("hmat", MachineState, hmat, false, "ACPI table of memory attributes (HMAT)")
 
 #define MACHINE(p) ((MachineState *)object_cast(p, &machine_type))
 
