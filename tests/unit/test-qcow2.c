@@ -575,6 +575,74 @@ static void test_power_loss(void)
     }
 }
 
+/* Emptying, which writes the tables of a new image over what is there. */
+static void coroutine_fn empty_entry(void *opaque)
+{
+    BlockNode *bn = opaque;
+
+    g_assert_cmpint(bn->drv->co_make_empty(bn), ==, 0);
+    g_assert_cmpint(block_co_flush(bn), ==, 0);
+}
+
+static void check_emptied(TestDisk *state, const char *open, unsigned sectors, bool done)
+{
+    BlockNode *file = block_open(NULL, test_options("{'driver':'test-disk'}"),
+                                 BLOCK_OPEN_RDWR | BLOCK_OPEN_UNMAP | BLOCK_OPEN_PROTOCOL,
+                                 &error_abort);
+    g_autofree uint8_t *buf = g_malloc((size_t)sectors * SECTOR);
+    BlockBackend *blk;
+    BlockNode *bn;
+
+    test_disk_load(test_disk(file), state->data, state->size);
+    block_node_refresh_length(file, true);
+    /* One that is marked as dirty is repaired by this. */
+    bn = test_qcow2_open(file, open, BLOCK_OPEN_RDWR, &error_abort);
+    blk = test_backend(bn, RW, BLOCK_PERM_ALL);
+    g_assert_cmpint(blk_pread(blk, 0, (int64_t)sectors * SECTOR, buf, 0), ==, 0);
+    g_assert_true(!done || buffer_is_zero(buf, (size_t)sectors * SECTOR));
+    memset(buf, 7, 4096);
+    g_assert_cmpint(blk_pwrite(blk, 4096, 4096, buf, 0), ==, 0);
+    g_assert_cmpint(blk_flush(blk), ==, 0);
+    if (done) {
+        expect_clean(bn);
+    } else {
+        BlockCheckResult r;
+
+        g_assert_cmpint(test_qcow2_check(bn, &r, 0), ==, 0);
+        g_assert_cmpint(r.corruptions, ==, 0);
+    }
+    blk_unref(blk);
+    block_node_unref(bn);
+    block_node_unref(file);
+}
+
+static void test_empty(void)
+{
+    for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+        History h = { 0 };
+        TestDisk state = { 0 };
+        guint at;
+
+        g_test_message("%s", kinds[k].create);
+        record(&h, kinds[k].create, kinds[k].open, 0);
+        block_run_coroutine(h.m.bn, empty_entry, h.m.bn);
+        memset(h.m.tags, 0, h.m.sectors * sizeof(uint32_t));
+        verify(&h.m);
+        expect_clean(h.m.bn);
+        for (at = 0; at <= test_disk(h.m.file)->log->len; at++) {
+            replay(&h, &state, at, false);
+            check_emptied(&state, kinds[k].open, h.m.sectors,
+                          at == test_disk(h.m.file)->log->len);
+            replay(&h, &state, at, true);
+            check_emptied(&state, kinds[k].open, h.m.sectors, false);
+        }
+        g_free(state.data);
+        g_free(h.start);
+        g_array_free(h.ops, true);
+        model_end(&h.m);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -584,5 +652,6 @@ int main(int argc, char **argv)
     g_test_add_func("/qcow2/snapshots", test_snapshots);
     g_test_add_func("/qcow2/errors", test_errors);
     g_test_add_func("/qcow2/power-loss", test_power_loss);
+    g_test_add_func("/qcow2/empty", test_empty);
     return g_test_run();
 }

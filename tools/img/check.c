@@ -100,10 +100,10 @@ static int run_check(BlockBackend *blk, const ImgArgs *a, const char *name, unsi
     if (ret >= 0 && (r.corruptions_fixed || r.leaks_fixed)) {
         ret = repaired_status(blk, a, &r, ret);
     }
-    if (!a->quiet) {
+    if (!a->quiet && ret >= 0) {
         if (a->json) {
             print_json(name, bn->drv->name, &r);
-        } else if (ret >= 0) {
+        } else {
             print_human(&r);
         }
     }

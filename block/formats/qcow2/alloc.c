@@ -210,8 +210,8 @@ static int coroutine_fn take_clusters(BlockNode *bn, uint64_t guest, uint32_t cl
     return offset < 0 ? offset : 0;
 }
 
-int coroutine_fn qcow2_alloc_write(BlockNode *bn, uint64_t guest, int64_t *bytes, uint64_t *host,
-                                   Qcow2Alloc **out)
+int coroutine_fn qcow2_alloc_placed(BlockNode *bn, uint64_t guest, int64_t *bytes, uint64_t place,
+                                    uint64_t *host, Qcow2Alloc **out)
 {
     Qcow2State *s = qcow2_state(bn);
     uint64_t covered = (uint64_t)s->l2_slice_entries << s->cluster_bits, entry;
@@ -243,7 +243,8 @@ int coroutine_fn qcow2_alloc_write(BlockNode *bn, uint64_t guest, int64_t *bytes
     } else {
         foreign_run(s, t, guest, bytes);
         a = new_alloc(s, t, guest, *bytes, false);
-        ret = take_clusters(bn, guest, a->clusters, host);
+        *host = place;
+        ret = place ? 0 : take_clusters(bn, guest, a->clusters, host);
     }
     if (ret < 0) {
         g_free(a);
@@ -259,6 +260,12 @@ int coroutine_fn qcow2_alloc_write(BlockNode *bn, uint64_t guest, int64_t *bytes
 out:
     qcow2_cache_put(s->l2_cache, t);
     return ret;
+}
+
+int coroutine_fn qcow2_alloc_write(BlockNode *bn, uint64_t guest, int64_t *bytes, uint64_t *host,
+                                   Qcow2Alloc **out)
+{
+    return qcow2_alloc_placed(bn, guest, bytes, 0, host, out);
 }
 
 /* ---- making it visible ---- */

@@ -32,7 +32,7 @@ typedef struct Amend {
     uint32_t version;
     uint64_t size, refcount_bits;
     bool has_size, lazy_refcounts, data_file_raw;
-    char *backing_file, *backing_fmt, *data_file;
+    char *data_file;
     QCryptoBlockAmendOptions *encrypt;
     BlockProgress *progress;
     void *opaque;
@@ -64,6 +64,7 @@ static bool take_version(JsonValue *o, uint32_t *version, Error **errp)
 
 static bool take_options(Amend *a, JsonValue *o, Error **errp)
 {
+    g_autofree char *backing = NULL, *format = NULL;
     Qcow2State *s = qcow2_state(a->bn);
     bool raw = s->data_file_raw;
 
@@ -72,10 +73,15 @@ static bool take_options(Amend *a, JsonValue *o, Error **errp)
         !block_option_take_size(o, "refcount_bits", &a->refcount_bits, NULL, errp) ||
         !block_option_take_bool(o, "lazy_refcounts", &a->lazy_refcounts, errp) ||
         !block_option_take_bool(o, "data_file_raw", &raw, errp) ||
-        !block_option_take_string(o, "backing_file", &a->backing_file, errp) ||
-        !block_option_take_string(o, "backing_fmt", &a->backing_fmt, errp) ||
+        !block_option_take_string(o, "backing_file", &backing, errp) ||
+        !block_option_take_string(o, "backing_fmt", &format, errp) ||
         !block_option_take_string(o, "data_file", &a->data_file, errp) ||
         !qcow2_crypto_take_amend(a->bn, o, &a->encrypt, errp)) {
+        return false;
+    }
+    if (backing || format) {
+        error_setg(errp, "Cannot amend the backing file");
+        error_append_hint(errp, "You can use 'qemu-img rebase' instead.\n");
         return false;
     }
     if (a->refcount_bits > 64 || !IS_POWER_OF_2(a->refcount_bits)) {
@@ -453,21 +459,6 @@ static int coroutine_fn set_names(Amend *a, Error **errp)
         s->data_file_raw = false;
         s->header.autoclear &= ~(uint64_t)QCOW2_AUTOCLEAR_DATA_FILE_RAW;
     }
-    if (a->backing_file || a->backing_fmt) {
-        const char *file = a->backing_file ? a->backing_file : bn->backing_file;
-        const char *fmt = a->backing_fmt ? a->backing_fmt : bn->backing_format;
-        g_autofree char *new_file = file && *file ? g_strdup(file) : NULL;
-        g_autofree char *new_fmt = fmt && *fmt && new_file ? g_strdup(fmt) : NULL;
-
-        if (s->data_file_raw && new_file) {
-            error_setg(errp, "data-file-raw not allowed with backing file");
-            return -EINVAL;
-        }
-        g_free(bn->backing_file);
-        g_free(bn->backing_format);
-        bn->backing_file = g_steal_pointer(&new_file);
-        bn->backing_format = g_steal_pointer(&new_fmt);
-    }
     ret = qcow2_write_header(bn);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Failed to update the image header");
@@ -525,8 +516,7 @@ static int coroutine_fn amend_locked(Amend *a, Error **errp)
         }
         ret = qcow2_change_refcount_order(bn, order, a->progress, a->opaque, errp);
     }
-    if (ret == 0 && (a->data_file || a->backing_file || a->backing_fmt ||
-                     a->data_file_raw != s->data_file_raw)) {
+    if (ret == 0 && (a->data_file || a->data_file_raw != s->data_file_raw)) {
         ret = set_names(a, errp);
     }
     if (ret == 0) {
@@ -567,8 +557,6 @@ int coroutine_fn qcow2_co_amend(BlockNode *bn, JsonValue *options, BlockProgress
             block_node_refresh_length(bn, true);
         }
     }
-    g_free(a.backing_file);
-    g_free(a.backing_fmt);
     g_free(a.data_file);
     qapi_free_QCryptoBlockAmendOptions(a.encrypt);
     return ret;

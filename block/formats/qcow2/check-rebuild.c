@@ -161,19 +161,12 @@ int coroutine_fn qcow2_check_rebuild(Qcow2Check *c)
     BlockNode *bn = c->bn;
     Qcow2State *s = qcow2_state(bn);
     Rebuild r = { .c = c, .table = g_array_new(false, false, sizeof(uint64_t)), .first_free = 1 };
-    BlockCheckResult ignored = { 0 }, *res = c->res;
     Error *err = NULL;
     int ret;
 
-    /* Without the structures that go. */
-    memset(c->counts, 0, c->clusters << c->order >> 3);
-    c->res = &ignored;
-    ret = qcow2_check_tables(c);
-    c->res = res;
-    if (ret == 0) {
-        qcow2_cache_drop_all(s->refcount_cache);
-        ret = place_table(&r);
-    }
+    /* The old structures are counted too: they stay until the new ones are in force. */
+    qcow2_cache_drop_all(s->refcount_cache);
+    ret = place_table(&r);
     if (ret == 0) {
         ret = write_all(&r);
     }
@@ -187,6 +180,7 @@ int coroutine_fn qcow2_check_rebuild(Qcow2Check *c)
     if (ret < 0) {
         error_report_err(err);
     }
+    s->dead = false;            /* if it was for these structures */
     s->free_cluster = 0;
     qcow2_note_tables(bn);
 out:

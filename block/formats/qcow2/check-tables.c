@@ -71,8 +71,8 @@ static void set_entry(TableWalk *w, unsigned i, uint64_t entry, uint64_t bitmap)
     w->changed = true;
 }
 
-/* A place that cannot be; a zero cluster does without one. */
-static void misaligned(TableWalk *w, unsigned i, uint64_t entry, uint64_t bitmap, Qcow2Type type)
+/* A place that cannot be; a zero cluster does without one. True: so it does now. */
+static bool misaligned(TableWalk *w, unsigned i, uint64_t entry, uint64_t bitmap, Qcow2Type type)
 {
     Qcow2State *s = qcow2_state(w->c->bn);
     bool zero = type == QCOW2_ZERO_ALLOC ||
@@ -82,11 +82,13 @@ static void misaligned(TableWalk *w, unsigned i, uint64_t entry, uint64_t bitmap
             "corrupted.\n", zero && w->c->fix & BLOCK_FIX_ERRORS ? "Repairing" : "ERROR",
             entry & QCOW2_OFFSET_MASK, zero ? "Preallocated" : "Data");
     w->c->res->corruptions++;
-    if (zero && w->c->fix & BLOCK_FIX_ERRORS) {
-        set_entry(w, i, qcow2_has_subclusters(s) ? 0 : QCOW2_OFLAG_ZERO, bitmap);
-        w->c->res->corruptions--;
-        w->c->res->corruptions_fixed++;
+    if (!zero || !(w->c->fix & BLOCK_FIX_ERRORS)) {
+        return false;
     }
+    set_entry(w, i, qcow2_has_subclusters(s) ? 0 : QCOW2_OFLAG_ZERO, bitmap);
+    w->c->res->corruptions--;
+    w->c->res->corruptions_fixed++;
+    return true;
 }
 
 static int coroutine_fn refer_entry(TableWalk *w, unsigned i)
@@ -113,8 +115,7 @@ static int coroutine_fn refer_entry(TableWalk *w, unsigned i)
         return refer_compressed(w, i, entry);
     case QCOW2_NORMAL:
     case QCOW2_ZERO_ALLOC:
-        if (qcow2_in_cluster(s, offset)) {
-            misaligned(w, i, entry, bitmap, type);
+        if (qcow2_in_cluster(s, offset) && misaligned(w, i, entry, bitmap, type)) {
             return 0;
         }
         note_place(w, offset);
@@ -330,17 +331,17 @@ static int coroutine_fn check_table_flags(CopiedCheck *k, uint64_t table)
 int coroutine_fn qcow2_check_copied(BlockNode *bn, BlockCheckResult *res, unsigned fix)
 {
     Qcow2State *s = qcow2_state(bn);
-    CopiedCheck k = { .bn = bn, .res = res, .repair = fix & BLOCK_FIX_ERRORS };
+    /* With wrong refcounts, flags would be made wrong by them. */
+    CopiedCheck k = {
+        .bn = bn, .res = res,
+        .repair = fix && !res->check_errors && !res->corruptions && !res->leaks,
+    };
     uint64_t refcount;
     uint32_t i;
     int ret;
 
     if (qcow2_has_data_file(s)) {
         return 0;
-    }
-    /* With wrong refcounts, flags would be made wrong by them. */
-    if (k.repair && (res->check_errors || res->corruptions || res->leaks)) {
-        k.repair = false;
     }
     ret = qcow2_write_caches(bn);
     if (ret < 0) {

@@ -163,7 +163,7 @@ static int coroutine_fn count_all(Qcow2Check *c)
 
 /* ---- comparing ---- */
 
-static void coroutine_fn compare_one(Qcow2Check *c, uint64_t cluster, uint64_t disk,
+static void coroutine_fn compare_one(Qcow2Check *c, unsigned fix, uint64_t cluster, uint64_t disk,
                                      uint64_t counted)
 {
     Qcow2State *s = qcow2_state(c->bn);
@@ -173,9 +173,9 @@ static void coroutine_fn compare_one(Qcow2Check *c, uint64_t cluster, uint64_t d
     if (disk == 0) {
         /* A used cluster that may be given away at any time: nothing may be allocated. */
         c->rebuild = true;
-    } else if (disk > counted && c->fix & BLOCK_FIX_LEAKS) {
+    } else if (disk > counted && fix & BLOCK_FIX_LEAKS) {
         fixed = &c->res->leaks_fixed;
-    } else if (disk < counted && c->fix & BLOCK_FIX_ERRORS) {
+    } else if (disk < counted && fix & BLOCK_FIX_ERRORS) {
         fixed = &c->res->corruptions_fixed;
     }
     fprintf(stderr, "%s cluster %" PRIu64 " refcount=%" PRIu64 " reference=%" PRIu64 "\n",
@@ -195,7 +195,7 @@ static void coroutine_fn compare_one(Qcow2Check *c, uint64_t cluster, uint64_t d
     }
 }
 
-static void coroutine_fn compare(Qcow2Check *c, uint64_t *highest)
+static void coroutine_fn compare(Qcow2Check *c, unsigned fix, uint64_t *highest)
 {
     Qcow2State *s = qcow2_state(c->bn);
     uint64_t end = MAX(c->clusters, qcow2_clusters(s, c->file_bytes)), i, disk;
@@ -214,20 +214,18 @@ static void coroutine_fn compare(Qcow2Check *c, uint64_t *highest)
             *highest = i;
         }
         if (disk != counted) {
-            compare_one(c, i, disk, counted);
+            compare_one(c, fix, i, disk, counted);
         }
     }
 }
 
 /* ---- the whole ---- */
 
-static int coroutine_fn compare_again(Qcow2Check *c, uint64_t *highest)
+static int coroutine_fn rebuild(Qcow2Check *c, uint64_t *highest)
 {
     BlockCheckResult *res = c->res, old = *res;
-    unsigned fix = c->fix;
     int ret;
 
-    /* The tables were counted without the structures that are new now. */
     fprintf(stderr, "Rebuilding refcount structure\n");
     ret = qcow2_check_rebuild(c);
     if (ret < 0) {
@@ -235,25 +233,41 @@ static int coroutine_fn compare_again(Qcow2Check *c, uint64_t *highest)
         return ret;
     }
     res->corruptions = res->leaks = 0;
+    res->allocated_clusters = res->fragmented_clusters = res->compressed_clusters = 0;
     c->rebuild = false;
-    /* Some leaks may be fixed now that could not be before. */
+    c->next_contiguous = 0;
+    /* Without the old structures, which leaked. */
     g_clear_pointer(&c->counts, g_free);
     c->clusters = 0;
     c->file_bytes = c->bn->file->node->total_bytes;
-    res->allocated_clusters = res->fragmented_clusters = res->compressed_clusters = 0;
-    c->next_contiguous = 0;
     ret = count_all(c);
     if (ret < 0) {
         return ret;
     }
-    c->fix = BLOCK_FIX_LEAKS;
-    compare(c, highest);
-    c->fix = fix;
-    if (res->corruptions < old.corruptions) {
-        res->corruptions_fixed += old.corruptions - res->corruptions;
+    compare(c, BLOCK_FIX_LEAKS, highest);
+    /* The old structures are no finding. */
+    res->corruptions_fixed += old.corruptions - MIN(res->corruptions, old.corruptions);
+    res->leaks_fixed = old.leaks_fixed + old.leaks - MIN(res->leaks, old.leaks);
+    return 0;
+}
+
+/* First what is wrong, then what can be done about it. */
+static int coroutine_fn compare_and_fix(Qcow2Check *c, uint64_t *highest)
+{
+    BlockCheckResult before = *c->res;
+
+    compare(c, 0, highest);
+    if (c->rebuild && c->fix & BLOCK_FIX_ERRORS) {
+        c->res->check_errors = before.check_errors;     /* the rest was about unreadable counts */
+        return rebuild(c, highest);
     }
-    if (res->leaks < old.leaks) {
-        res->leaks_fixed += old.leaks - res->leaks;
+    if (c->rebuild && c->fix) {
+        fprintf(stderr, "ERROR need to rebuild refcount structures\n");
+        return -EIO;
+    }
+    if (c->fix && (c->res->leaks || c->res->corruptions)) {
+        *c->res = before;
+        compare(c, c->fix, highest);
     }
     return 0;
 }
@@ -293,12 +307,9 @@ int coroutine_fn qcow2_check_locked(BlockNode *bn, BlockCheckResult *res, unsign
     if (ret < 0) {
         goto out;
     }
-    compare(&c, &highest);
-    if (c.rebuild && fix & BLOCK_FIX_ERRORS) {
-        ret = compare_again(&c, &highest);
-        if (ret < 0) {
-            goto out;
-        }
+    ret = compare_and_fix(&c, &highest);
+    if (ret < 0) {
+        goto out;
     }
     if (c.rebuild && !(fix & BLOCK_FIX_ERRORS) && res->corruptions == 0) {
         res->corruptions++;

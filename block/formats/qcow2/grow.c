@@ -125,10 +125,12 @@ static int coroutine_fn switch_table(NewArea *a)
 }
 
 /*
- * A bigger table at or after @start, where nothing is yet; @index is to become @block. All blocks
- * that the table, and these blocks themselves, need come with it.
+ * A new table at or after @start, where nothing is yet, for @extra clusters behind it too; with
+ * @generous for more. @block (0: none) is to be number @index in it. All blocks that the table,
+ * and these blocks themselves, need come with it. *@end: behind the table.
  */
-static int coroutine_fn new_table(BlockNode *bn, uint64_t start, uint64_t index, uint64_t block)
+static int coroutine_fn new_table(BlockNode *bn, uint64_t start, uint64_t extra, bool generous,
+                                  uint64_t index, uint64_t block, uint64_t *end)
 {
     Qcow2State *s = qcow2_state(bn);
     NewArea a = { .bn = bn, .start = start };
@@ -136,20 +138,24 @@ static int coroutine_fn new_table(BlockNode *bn, uint64_t start, uint64_t index,
     uint32_t old_size = s->reftable_size;
     int ret;
 
-    qcow2_refcount_metadata_size(start >> s->cluster_bits, s->cluster_size, s->refcount_order, true,
-                                 &total);
+    qcow2_refcount_metadata_size((start >> s->cluster_bits) + extra, s->cluster_size,
+                                 s->refcount_order, generous, &total);
+    total = MAX(total, s->reftable_used);
     if (total > QCOW2_MAX_REFTABLE_BYTES / 8) {
         return -EFBIG;
     }
     a.first_block = (start >> s->cluster_bits) >> s->refblock_bits;
     a.block_count = total - a.first_block;
-    a.table_size = ROUND_UP(total + DIV_ROUND_UP(total, 2), (uint64_t)s->cluster_size / 8);
+    a.table_size = ROUND_UP(total + (generous ? DIV_ROUND_UP(total, 2) : 0),
+                            (uint64_t)s->cluster_size / 8);
     a.table = g_try_new0(uint64_t, a.table_size);
     if (!a.table) {
         return -ENOMEM;
     }
     memcpy(a.table, s->reftable, MIN((uint64_t)s->reftable_size, a.table_size) * 8);
-    a.table[index] = block;
+    if (block) {
+        a.table[index] = block;
+    }
     for (i = 0; i < a.block_count; i++) {
         fresh += !(a.table[a.first_block + i] & QCOW2_REFTABLE_MASK);
     }
@@ -178,7 +184,16 @@ static int coroutine_fn new_table(BlockNode *bn, uint64_t start, uint64_t index,
     qcow2_note_tables(bn);
     qcow2_cache_depend_flush(s->refcount_cache);
     qcow2_free_clusters(bn, old_offset, (uint64_t)old_size * 8, QCOW2_DISCARD_OTHER);
+    *end = a.end;
     return 0;
+}
+
+int64_t coroutine_fn qcow2_refcount_area(BlockNode *bn, uint64_t start, uint64_t clusters)
+{
+    uint64_t end;
+    int ret = new_table(bn, start, clusters, false, 0, 0, &end);
+
+    return ret < 0 ? ret : (int64_t)end;
 }
 
 /* ---- a new block ---- */
@@ -228,7 +243,7 @@ static int coroutine_fn place_block(BlockNode *bn, uint64_t cluster, uint64_t *o
 static int coroutine_fn new_block(BlockNode *bn, uint64_t cluster)
 {
     Qcow2State *s = qcow2_state(bn);
-    uint64_t index = cluster >> s->refblock_bits, offset = 0, blocks_used;
+    uint64_t index = cluster >> s->refblock_bits, offset = 0, blocks_used, end;
     Qcow2Table *t;
     int ret;
 
@@ -255,7 +270,8 @@ static int coroutine_fn new_block(BlockNode *bn, uint64_t cluster)
         block_co_debug_event(bn->file, BLKDEBUG_EVENT_REFTABLE_GROW);
         blocks_used = DIV_ROUND_UP(MAX(cluster + 1, offset >> s->cluster_bits),
                                    BIT(s->refblock_bits));
-        ret = new_table(bn, blocks_used << s->refblock_bits << s->cluster_bits, index, offset);
+        ret = new_table(bn, blocks_used << s->refblock_bits << s->cluster_bits, 0, true, index,
+                        offset, &end);
     }
     if (ret < 0) {
         goto undo_block;

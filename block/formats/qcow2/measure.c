@@ -65,35 +65,49 @@ static int64_t data_bytes(BlockNode *in, uint64_t cluster_size)
     return c.sum < 0 ? c.sum : (int64_t)ROUND_UP((uint64_t)c.sum, cluster_size);
 }
 
-static bool take(JsonValue *o, Qcow2CreateParams *p, uint64_t *luks, bool *has_data_file,
+/* Options that change nothing here, but for whether there is a backing file. */
+static bool take_others(JsonValue *o, bool *backing, Error **errp)
+{
+    static const char *const texts[] = { "data_file", "compression_type", "backing_fmt",
+                                         "backing_file" };
+    bool ignored, ok = block_option_take_bool(o, "data_file_raw", &ignored, errp) &&
+                       block_option_take_bool(o, "lazy_refcounts", &ignored, errp);
+    size_t i;
+
+    for (i = 0; i < ARRAY_SIZE(texts) && ok; i++) {
+        g_autofree char *text = NULL;
+
+        ok = block_option_take_string(o, texts[i], &text, errp);
+        *backing = text != NULL;
+    }
+    return ok;
+}
+
+static bool take(JsonValue *o, Qcow2CreateParams *p, uint64_t *luks, bool *backing,
                  Error **errp)
 {
-    g_autofree char *compat = NULL, *prealloc = NULL, *data_file = NULL, *text = NULL;
+    g_autofree char *compat = NULL, *prealloc = NULL;
     QCryptoBlockCreateOptions *encrypt = NULL;
     uint64_t bits = 16;
-    bool ignored, ok = true;
+    bool ok = true;
 
-    if (!block_option_take_size(o, "cluster_size", &p->cluster_size, NULL, errp) ||
+    if (!take_others(o, backing, errp) ||
+        !block_option_take_size(o, "cluster_size", &p->cluster_size, NULL, errp) ||
         !block_option_take_bool(o, "extended_l2", &p->extended_l2, errp) ||
         !block_option_take_string(o, "compat", &compat, errp) ||
         !block_option_take_size(o, "refcount_bits", &bits, NULL, errp) ||
         !block_option_take_string(o, "preallocation", &prealloc, errp) ||
-        !block_option_take_string(o, "data_file", &data_file, errp) ||
-        !block_option_take_bool(o, "data_file_raw", &ignored, errp) ||
-        !block_option_take_bool(o, "lazy_refcounts", &ignored, errp) ||
-        !block_option_take_string(o, "compression_type", &text, errp) ||
-        !block_option_take_string(o, "backing_fmt", &text, errp) ||
-        !block_option_take_string(o, "backing_file", &text, errp) ||
         !block_option_take_size(o, "size", &p->size, NULL, errp) ||
         !qcow2_crypto_take_create(o, &encrypt, errp)) {
         return false;
     }
-    /* What it is based on holds data of its own. */
-    p->backing_file = text && *text ? "" : NULL;
-    p->version = compat && (!strcmp(compat, "0.10") || !strcmp(compat, "v2")) ? 2 : 3;
+    p->version = compat && !strcmp(compat, "0.10") ? 2 : 3;
+    if (compat && *compat && p->version == 3 && strcmp(compat, "1.1")) {
+        error_setg(errp, "Invalid compatibility level: '%s'", compat);
+        ok = false;
+    }
     p->refcount_bits = MIN(bits, 1u << 30);
-    *has_data_file = data_file != NULL;
-    if (prealloc) {
+    if (ok && prealloc) {
         int v = qapi_enum_parse(&qapi_enum_PreallocMode, prealloc, "preallocation", errp);
 
         ok = v >= 0;
@@ -111,11 +125,11 @@ BlockMeasureInfo *qcow2_measure(JsonValue *options, BlockNode *in, Error **errp)
 {
     Qcow2CreateParams p = { .cluster_size = 65536 };
     uint64_t luks = 0, full, cluster_size, entries;
-    bool has_data_file = false;
     BlockMeasureInfo *info;
+    bool backing = false;
     int64_t required;
 
-    if (!take(options, &p, &luks, &has_data_file, errp)) {
+    if (!take(options, &p, &luks, &backing, errp)) {
         return NULL;
     }
     cluster_size = p.cluster_size;
@@ -131,26 +145,22 @@ BlockMeasureInfo *qcow2_measure(JsonValue *options, BlockNode *in, Error **errp)
         return NULL;
     }
     required = ROUND_UP(p.size, cluster_size);
-    if (in && p.preallocation != PREALLOC_MODE_FULL && p.preallocation != PREALLOC_MODE_FALLOC) {
-        required = data_bytes(in, cluster_size);
-        if (required < 0) {
-            error_setg_errno(errp, -required, "Unable to get block status");
-            return NULL;
-        }
-    } else if (!in && p.preallocation != PREALLOC_MODE_FULL &&
-               p.preallocation != PREALLOC_MODE_FALLOC) {
-        required = 0;
+    /* All of it, when it is preallocated, or hides what a backing file has. */
+    if (p.preallocation != PREALLOC_MODE_FULL && p.preallocation != PREALLOC_MODE_FALLOC &&
+        !(in && backing)) {
+        required = in ? data_bytes(in, cluster_size) : 0;
+    }
+    if (required < 0) {
+        error_setg_errno(errp, -required, "Unable to get block status");
+        return NULL;
     }
     full = qcow2_prealloc_size(ROUND_UP(p.size, cluster_size), cluster_size,
                                __builtin_ctz(p.refcount_bits), p.extended_l2, true) + luks;
     info = g_new0(BlockMeasureInfo, 1);
     info->fully_allocated = full;
-    info->required = full - ROUND_UP(p.size, cluster_size) + (has_data_file ? 0 : required);
-    if (has_data_file) {
-        info->fully_allocated -= ROUND_UP(p.size, cluster_size);
-        info->required = info->fully_allocated;
-    }
-    if (in && in->drv->co_can_store_bitmap && p.version >= 3) {
+    info->required = full - ROUND_UP(p.size, cluster_size) + required;
+    if (in && in->drv->co_can_store_bitmap && qcow2_state(in)->header.version >= 3 &&
+        p.version >= 3) {
         info->has_bitmaps = true;
         info->bitmaps = qcow2_measure_bitmaps(in, cluster_size);
     }

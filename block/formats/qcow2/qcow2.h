@@ -393,6 +393,11 @@ int coroutine_fn qcow2_write_caches(BlockNode *bn);
 /* grow.c */
 int coroutine_fn qcow2_get_refblock(BlockNode *bn, uint64_t cluster, Qcow2Table **t);
 int coroutine_fn qcow2_shrink_reftable(BlockNode *bn);
+/*
+ * A refcount table at @start, behind which nothing is, and blocks for @clusters more after it, so
+ * that nothing grows when those are taken. Returns where these begin, or -errno.
+ */
+int64_t coroutine_fn qcow2_refcount_area(BlockNode *bn, uint64_t start, uint64_t clusters);
 /* Shrinking of the file: the first cluster after the last used one, or -errno. */
 int64_t coroutine_fn qcow2_last_cluster(BlockNode *bn, int64_t file_bytes);
 
@@ -447,6 +452,9 @@ int coroutine_fn qcow2_shrink_l1(BlockNode *bn, uint64_t entries);
  */
 int coroutine_fn qcow2_alloc_write(BlockNode *bn, uint64_t guest, int64_t *bytes, uint64_t *host,
                                    Qcow2Alloc **a);
+/* The same; if new clusters are needed, they are those at @place, which are counted already. */
+int coroutine_fn qcow2_alloc_placed(BlockNode *bn, uint64_t guest, int64_t *bytes, uint64_t place,
+                                    uint64_t *host, Qcow2Alloc **a);
 /* Lock held: make the written clusters visible; frees @a. */
 int coroutine_fn qcow2_alloc_link(BlockNode *bn, Qcow2Alloc *a);
 void coroutine_fn qcow2_alloc_abort(BlockNode *bn, Qcow2Alloc *a);

@@ -333,6 +333,10 @@ int coroutine_fn qcow2_refcount_update(BlockNode *bn, uint64_t offset, uint64_t 
         }
     }
     qcow2_cache_put(s->refcount_cache, t);
+    if (ret == -EAGAIN) {
+        /* Whoever tries again may find the same clusters still free. */
+        s->free_cluster = MIN(s->free_cluster, first);
+    }
     if (ret < 0 && cluster > first) {
         /* Undo; if that fails too, clusters leak. */
         qcow2_refcount_update(bn, first << s->cluster_bits, (cluster - first) << s->cluster_bits,

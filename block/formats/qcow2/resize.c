@@ -22,34 +22,104 @@ static int coroutine_fn clear_old_space(BlockNode *bn, uint64_t host, int64_t by
     return block_co_pwrite_zeroes(bn->file, host, MIN(bytes, file_end - (int64_t)host), 0);
 }
 
-/* Give all of [start, end) host clusters; *@host_end: where the last of them ends. */
-static int coroutine_fn preallocate(BlockNode *bn, uint64_t start, uint64_t end, int64_t file_end,
-                                    uint64_t *host_end)
+typedef struct Prealloc {
+    uint64_t place, place_end;  /* where data goes, in one piece; 0: wherever there is room */
+    int64_t old_end;            /* below it, the file may hold anything */
+    uint64_t host_end;          /* out: the end of the last cluster */
+} Prealloc;
+
+/* Give all of [start, end) host clusters. */
+static int coroutine_fn preallocate(BlockNode *bn, Prealloc *p, uint64_t start, uint64_t end)
 {
     Qcow2State *s = qcow2_state(bn);
     int ret = 0;
 
     while (start < end && ret == 0) {
-        int64_t n = end - start;
+        int64_t n = end - start, bytes;
         uint64_t host;
         Qcow2Alloc *a;
 
-        ret = qcow2_alloc_write(bn, start, &n, &host, &a);
+        ret = qcow2_alloc_placed(bn, start, &n, p->place, &host, &a);
         if (ret < 0) {
             break;
         }
         if (a) {
             a->prealloc = true;
-            ret = a->keep_old ? 0 :
-                  clear_old_space(bn, a->host, (int64_t)a->clusters << s->cluster_bits, file_end);
+            bytes = (int64_t)a->clusters << s->cluster_bits;
+            p->place += p->place && !a->keep_old ? bytes : 0;
+            ret = a->keep_old ? 0 : clear_old_space(bn, a->host, bytes, p->old_end);
             if (ret < 0) {
                 qcow2_alloc_abort(bn, a);
                 break;
             }
-            *host_end = MAX(*host_end, a->host + ((uint64_t)a->clusters << s->cluster_bits));
+            p->host_end = MAX(p->host_end, a->host + bytes);
             ret = qcow2_alloc_link(bn, a);
         }
         start += n;
+    }
+    if (p->place < p->place_end) {
+        qcow2_free_clusters(bn, p->place, p->place_end - p->place, QCOW2_DISCARD_NEVER);
+    }
+    return ret;
+}
+
+/*
+ * @count clusters for data behind everything, in one piece, and refcount structures that cover
+ * them; L2 tables may go anywhere, but are counted as well.
+ */
+static int coroutine_fn reserve(BlockNode *bn, uint64_t count, PreallocMode prealloc, Prealloc *p,
+                                Error **errp)
+{
+    Qcow2State *s = qcow2_state(bn);
+    /* Neither end need lie where a table's part does. */
+    uint64_t tables = (count >> s->l2_bits) + !!(count & (BIT(s->l2_bits) - 1)) + 2;
+    int64_t length = bn->file->node->total_bytes, last = qcow2_last_cluster(bn, length), end, n;
+
+    if (last < 0) {
+        error_setg_errno(errp, -last, "Failed to inquire the image file length");
+        return last;
+    }
+    end = (last + 1) << s->cluster_bits;
+    if (length > end && block_co_truncate(bn->file, end, false, PREALLOC_MODE_OFF, 0, errp) < 0) {
+        return -EIO;
+    }
+    end = qcow2_refcount_area(bn, end, count + tables);
+    if (end < 0) {
+        error_setg_errno(errp, -end, "Failed to resize refcount structures");
+        return end;
+    }
+    p->old_end = bn->file->node->total_bytes;
+    if (block_co_truncate(bn->file, end + (count << s->cluster_bits), false, prealloc, 0,
+                          errp) < 0) {
+        error_prepend(errp, "Failed to resize underlying file: ");
+        return -ENOSPC;
+    }
+    n = qcow2_alloc_clusters_at(bn, end, count);
+    p->place = end;
+    p->place_end = end + (MAX(n, 0) << s->cluster_bits);
+    if (n == (int64_t)count) {
+        return 0;
+    }
+    if (n > 0) {
+        qcow2_free_clusters(bn, end, n << s->cluster_bits, QCOW2_DISCARD_NEVER);
+    }
+    error_setg_errno(errp, n < 0 ? -n : EIO, "Failed to allocate data clusters");
+    return n < 0 ? n : -EIO;
+}
+
+/* The first cluster that is to be given a place, without touching what the old one at @old has. */
+static int coroutine_fn first_new(BlockNode *bn, uint64_t old, uint64_t *first)
+{
+    Qcow2State *s = qcow2_state(bn);
+    Qcow2Extent x = { .type = QCOW2_UNALLOCATED_PLAIN };
+    int ret = 0;
+
+    *first = qcow2_cluster_start(s, old);
+    if (*first != old) {
+        ret = qcow2_map(bn, *first, s->cluster_size, &x);
+    }
+    if (*first != old && (x.type != QCOW2_UNALLOCATED_PLAIN || bn->backing)) {
+        *first += s->cluster_size;
     }
     return ret;
 }
@@ -58,35 +128,19 @@ static int coroutine_fn grow_prealloc(BlockNode *bn, uint64_t old, uint64_t size
                                       PreallocMode prealloc, Error **errp)
 {
     Qcow2State *s = qcow2_state(bn);
-    uint64_t host_end = 0, file_bytes;
-    int64_t file_end = bn->file->node->total_bytes, last;
-    int ret;
+    Prealloc p = { .old_end = bn->file->node->total_bytes };
+    uint64_t first;
+    int ret = first_new(bn, old, &first);
 
-    if (prealloc != PREALLOC_MODE_METADATA && !qcow2_has_data_file(s)) {
-        /* Space for what follows, in one piece. */
-        last = qcow2_last_cluster(bn, file_end);
-        if (last < 0) {
-            error_setg_errno(errp, -last, "Failed to inquire the image file length");
-            return last;
-        }
-        file_end = (last + 1) << s->cluster_bits;
-        if (bn->file->node->total_bytes > file_end) {
-            ret = block_co_truncate(bn->file, file_end, false, PREALLOC_MODE_OFF, 0, errp);
-            if (ret < 0) {
-                return ret;
-            }
-        }
-        file_bytes = file_end + qcow2_prealloc_size(size - old, s->cluster_size, s->refcount_order,
-                                                    qcow2_has_subclusters(s), true) -
-                     qcow2_prealloc_size(0, s->cluster_size, s->refcount_order,
-                                         qcow2_has_subclusters(s), true);
-        ret = block_co_truncate(bn->file, file_bytes, false, prealloc, 0, errp);
+    if (ret == 0 && first < size && prealloc != PREALLOC_MODE_METADATA && !qcow2_has_data_file(s)) {
+        ret = reserve(bn, qcow2_clusters(s, size - first), prealloc, &p, errp);
         if (ret < 0) {
-            error_prepend(errp, "Failed to resize underlying file: ");
             return ret;
         }
     }
-    ret = preallocate(bn, old, size, file_end, &host_end);
+    if (ret == 0) {
+        ret = preallocate(bn, &p, first, size);
+    }
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Could not preallocate metadata");
         return ret;
@@ -97,8 +151,8 @@ static int coroutine_fn grow_prealloc(BlockNode *bn, uint64_t old, uint64_t size
         }
         return block_co_truncate(s->data_file, size, false, prealloc, 0, errp);
     }
-    if ((int64_t)host_end > bn->file->node->total_bytes) {
-        return block_co_truncate(bn->file, host_end, false, PREALLOC_MODE_OFF, 0, errp);
+    if ((int64_t)p.host_end > bn->file->node->total_bytes) {
+        return block_co_truncate(bn->file, p.host_end, false, PREALLOC_MODE_OFF, 0, errp);
     }
     return 0;
 }

@@ -268,6 +268,134 @@ int coroutine_fn qcow2_co_pwrite_zeroes(BlockNode *bn, int64_t offset, int64_t b
 
 /* ---- emptying ---- */
 
+/* Nothing but the tables that every image has is in use, once the mapping is gone. */
+static bool can_start_afresh(const Qcow2State *s)
+{
+    uint64_t l1 = qcow2_clusters(s, (uint64_t)s->header.l1_size * 8);
+
+    return s->header.version >= 3 && !s->snapshot_count && !s->bitmap_count &&
+           s->header.crypt_method != QCOW2_CRYPT_LUKS && !qcow2_has_data_file(s) &&
+           3 + l1 <= BIT(s->refblock_bits);
+}
+
+/* The header's fields from l1_size to refcount_table_clusters. */
+static int coroutine_fn point_to_fresh(BlockNode *bn)
+{
+    Qcow2State *s = qcow2_state(bn);
+    uint8_t p[24];
+    int ret;
+
+    store_be32(p, s->header.l1_size);
+    store_be64(p + 4, (uint64_t)3 << s->cluster_bits);
+    store_be64(p + 12, (uint64_t)1 << s->cluster_bits);
+    store_be32(p + 20, 1);
+    ret = block_co_pwrite(bn->file, 36, sizeof(p), p, 0);
+    return ret < 0 ? ret : block_co_flush(bn->file->node);
+}
+
+/* The counts of header, table, block and L1 table, in a block that is zero on disk. */
+static int coroutine_fn count_fresh(BlockNode *bn, unsigned clusters)
+{
+    Qcow2State *s = qcow2_state(bn);
+    g_autofree uint8_t *block = g_try_malloc0(s->cluster_size);
+    uint8_t entry[8];
+    unsigned i;
+    int ret;
+
+    if (!block) {
+        return -ENOMEM;
+    }
+    for (i = 0; i < clusters; i++) {
+        qcow2_refcount_set_in(block, i, s->refcount_order, 1);
+    }
+    ret = block_co_pwrite(bn->file, (uint64_t)2 << s->cluster_bits, s->cluster_size, block, 0);
+    if (ret == 0) {
+        ret = block_co_flush(bn->file->node);
+    }
+    store_be64(entry, (uint64_t)2 << s->cluster_bits);
+    return ret < 0 ? ret : block_co_pwrite(bn->file, s->cluster_size, sizeof(entry), entry, 0);
+}
+
+/* On disk; while it is marked as dirty, its counts may be anything. */
+static int coroutine_fn write_fresh(BlockNode *bn, unsigned clusters)
+{
+    Qcow2State *s = qcow2_state(bn);
+    Error *err = NULL;
+    int ret;
+
+    /* The table that is in force: from here on the image is empty. */
+    ret = block_co_pwrite_zeroes(bn->file, s->header.l1_offset, (uint64_t)s->header.l1_size * 8, 0);
+    if (ret == 0) {
+        ret = block_co_flush(bn->file->node);
+    }
+    if (ret == 0) {
+        ret = block_co_pwrite_zeroes(bn->file, s->cluster_size,
+                                     (uint64_t)(clusters - 1) << s->cluster_bits, 0);
+    }
+    if (ret == 0) {
+        ret = block_co_flush(bn->file->node);
+    }
+    if (ret == 0) {
+        ret = point_to_fresh(bn);
+    }
+    if (ret == 0) {
+        ret = count_fresh(bn, clusters);
+    }
+    if (ret == 0) {
+        ret = block_co_truncate(bn->file, (uint64_t)clusters << s->cluster_bits, false,
+                                PREALLOC_MODE_OFF, 0, &err);
+        error_free(err);
+    }
+    return ret < 0 ? ret : block_co_flush(bn->file->node);
+}
+
+/* As it was when it was new, with what belongs to all images alone. */
+static int coroutine_fn start_afresh(BlockNode *bn)
+{
+    Qcow2State *s = qcow2_state(bn);
+    unsigned clusters = 3 + qcow2_clusters(s, (uint64_t)s->header.l1_size * 8);
+    uint32_t entries = s->cluster_size / 8;
+    uint64_t *reftable = g_try_new0(uint64_t, entries);
+    int ret;
+
+    if (!reftable) {
+        return -ENOMEM;
+    }
+    ret = qcow2_write_caches(bn);
+    if (ret == 0) {
+        ret = qcow2_mark_dirty(bn);
+    }
+    if (ret < 0) {
+        g_free(reftable);
+        return ret;
+    }
+    /* What is asked for from now on finds nothing here; what was found before comes to its end. */
+    memset(s->l1, 0, (size_t)s->header.l1_size * 8);
+    ret = qcow2_barrier(bn);
+    if (ret == 0) {
+        ret = write_fresh(bn, clusters);
+    }
+    qcow2_cache_drop_all(s->l2_cache);
+    qcow2_cache_drop_all(s->refcount_cache);
+    g_free(s->reftable);
+    s->reftable = reftable;
+    s->reftable[0] = (uint64_t)2 << s->cluster_bits;
+    s->reftable_size = entries;
+    s->reftable_used = 1;
+    s->header.l1_offset = (uint64_t)3 << s->cluster_bits;
+    s->header.reftable_offset = s->cluster_size;
+    s->header.reftable_clusters = 1;
+    s->free_cluster = s->free_byte = 0;
+    g_array_set_size(s->quarantine, 0);
+    g_array_set_size(s->discards, 0);
+    qcow2_note_tables(bn);
+    if (ret < 0) {
+        s->dead = true;         /* nobody knows which tables hold; the next open repairs it */
+        return ret;
+    }
+    return s->lazy_refcounts ? 0 : qcow2_mark_clean(bn);
+}
+
 int coroutine_fn qcow2_co_make_empty(BlockNode *bn)
 {
     Qcow2State *s = qcow2_state(bn);
@@ -275,11 +403,18 @@ int coroutine_fn qcow2_co_make_empty(BlockNode *bn)
     int ret = 0;
 
     co_mutex_lock(&s->lock);
-    block_co_debug_event(bn->file, BLKDEBUG_EVENT_EMPTY_IMAGE_PREPARE);
-    /* Cluster by cluster: what is freed may be discarded, and snapshots keep theirs. */
-    for (offset = 0; offset < s->header.size && ret == 0; offset += step) {
-        ret = qcow2_discard_clusters(bn, offset, MIN(step, s->header.size - offset),
-                                     QCOW2_DISCARD_SNAPSHOT, true);
+    qcow2_wait_allocs(bn, 0, INT64_MAX);
+    if (s->dead) {
+        ret = -ENOMEDIUM;
+    } else if (can_start_afresh(s)) {
+        block_co_debug_event(bn->file, BLKDEBUG_EVENT_EMPTY_IMAGE_PREPARE);
+        ret = start_afresh(bn);
+    } else {
+        /* Cluster by cluster: what is freed may be discarded, and snapshots keep theirs. */
+        for (offset = 0; offset < s->header.size && ret == 0; offset += step) {
+            ret = qcow2_discard_clusters(bn, offset, MIN(step, s->header.size - offset),
+                                         QCOW2_DISCARD_SNAPSHOT, true);
+        }
     }
     co_mutex_unlock(&s->lock);
     return ret;
