@@ -420,6 +420,15 @@ bool blk_truncate(BlockBackend *blk, int64_t size, PreallocMode prealloc, Error 
     return block_truncate(blk->root, size, prealloc, errp);
 }
 
+bool blk_make_room(BlockBackend *blk, int64_t size, PreallocMode prealloc, Error **errp)
+{
+    if (!blk->root) {
+        error_setg(errp, "No medium inserted");
+        return false;
+    }
+    return block_make_room(blk->root, size, prealloc, errp);
+}
+
 static bool blk_idle(void *opaque)
 {
     BlockBackend *blk = opaque;

@@ -270,7 +270,7 @@ typedef struct SyncIo {
     int64_t offset, bytes;
     IoVector v;
     unsigned flags;
-    bool want_zero;
+    bool want_zero, at_least;
     int64_t *pnum;
     PreallocMode prealloc;
     Error **errp;
@@ -309,7 +309,7 @@ static void coroutine_fn sync_truncate(void *opaque)
 {
     SyncIo *s = opaque;
 
-    s->ret = block_co_truncate(s->c, s->bytes, true, s->prealloc, 0, s->errp);
+    s->ret = block_co_truncate(s->c, s->bytes, !s->at_least, s->prealloc, 0, s->errp);
 }
 
 int block_pread(BlockChild *c, int64_t offset, int64_t bytes, void *buf, unsigned flags)
@@ -349,6 +349,14 @@ int block_block_status(BlockNode *bn, bool want_zero, int64_t offset, int64_t by
 bool block_truncate(BlockChild *c, int64_t size, PreallocMode prealloc, Error **errp)
 {
     SyncIo s = { .c = c, .bytes = size, .prealloc = prealloc, .errp = errp };
+
+    block_run_coroutine(c->node, sync_truncate, &s);
+    return s.ret >= 0;
+}
+
+bool block_make_room(BlockChild *c, int64_t size, PreallocMode prealloc, Error **errp)
+{
+    SyncIo s = { .c = c, .bytes = size, .at_least = true, .prealloc = prealloc, .errp = errp };
 
     block_run_coroutine(c->node, sync_truncate, &s);
     return s.ret >= 0;

@@ -255,7 +255,7 @@ static bool create_make_room(void *opaque, uint64_t header_len, Error **errp)
         error_setg(errp, "The requested file size is too large");
         return false;
     }
-    return blk_truncate(w->blk, header_len + w->size, w->prealloc, errp);
+    return blk_make_room(w->blk, header_len + w->size, w->prealloc, errp);
 }
 
 static const CryptoBlockHeaderIo create_io = {

@@ -78,6 +78,7 @@ int blk_pread(BlockBackend *blk, int64_t offset, int64_t bytes, void *buf, unsig
 int blk_pwrite(BlockBackend *blk, int64_t offset, int64_t bytes, const void *buf, unsigned flags);
 int blk_flush(BlockBackend *blk);
 bool blk_truncate(BlockBackend *blk, int64_t size, PreallocMode prealloc, Error **errp);
+bool blk_make_room(BlockBackend *blk, int64_t size, PreallocMode prealloc, Error **errp);
 
 int64_t blk_length(BlockBackend *blk);          /* bytes or -errno */
 bool blk_is_writable(BlockBackend *blk);

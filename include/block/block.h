@@ -467,6 +467,8 @@ int block_pwrite(BlockChild *c, int64_t offset, int64_t bytes, const void *buf, 
 int block_flush(BlockNode *bn);
 int block_block_status(BlockNode *bn, bool want_zero, int64_t offset, int64_t bytes, int64_t *pnum);
 bool block_truncate(BlockChild *c, int64_t size, PreallocMode prealloc, Error **errp);
+/* The same, but what cannot change its length may be longer. */
+bool block_make_room(BlockChild *c, int64_t size, PreallocMode prealloc, Error **errp);
 /*
  * Run @entry(@opaque) as a coroutine on @bn's loop and wait until it has ended. Not in a coroutine.
  */

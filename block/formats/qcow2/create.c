@@ -199,7 +199,7 @@ static bool write_start(Creation *c)
         memset(buf + 72, 0, 40);
     }
     store_be64(buf + p->cluster_size, 2 * p->cluster_size);
-    if (!blk_truncate(blk, 0, PREALLOC_MODE_OFF, &c->err)) {
+    if (!blk_make_room(blk, 0, PREALLOC_MODE_OFF, &c->err)) {
         ret = -EIO;
     } else {
         ret = blk_pwrite(blk, 0, p->cluster_size * 3, buf, 0);

@@ -317,7 +317,8 @@ int coroutine_fn qcow2_co_flush_to_os(BlockNode *bn)
         return 0;
     }
     co_mutex_lock(&s->lock);
-    ret = qcow2_write_caches(bn);
+    /* The counts of a dirty image are made right later. */
+    ret = s->lazy_refcounts ? qcow2_cache_write(s->l2_cache) : qcow2_write_caches(bn);
     co_mutex_unlock(&s->lock);
     return ret;
 }

@@ -525,9 +525,28 @@ static void qcow2_reopen_commit(BlockNode *bn, BlockReopen *reopen)
     g_free(w.r);
 }
 
+static void coroutine_fn reopen_abort_entry(void *opaque)
+{
+    ReopenWork *w = opaque;
+    Qcow2State *s = qcow2_state(w->bn);
+    Error *err = NULL;
+
+    co_mutex_lock(&s->lock);
+    if (!qcow2_reopen_bitmaps_rw(w->bn, &err)) {
+        error_report_err(err);
+    }
+    co_mutex_unlock(&s->lock);
+}
+
 static void qcow2_reopen_abort(BlockNode *bn, BlockReopen *reopen)
 {
-    g_free(reopen->driver_state);
+    ReopenWork w = { .bn = bn, .r = reopen->driver_state };
+
+    if (w.r->to_read_only) {
+        /* It stays writable, and so do its bitmaps. */
+        block_run_coroutine(bn, reopen_abort_entry, &w);
+    }
+    g_free(w.r);
 }
 
 /* ---- the rest ---- */
