@@ -7,7 +7,9 @@
 #include "util/osdep.h"
 #include "convert.h"
 
+/* Of each coroutine. Formats that are only read have their data in small pieces. */
 #define BUFFER_SIZE ((int64_t)(2 * MIB))
+#define IMPORT_BUFFER_SIZE ((int64_t)(256 * KIB))
 
 /* ---- what comes next ---- */
 
@@ -75,6 +77,14 @@ static int64_t cluster_piece(Copy *c, CopyKind *kind)
     return MIN(c->cluster, c->total - c->at);
 }
 
+/* Compressed clusters go one by one, so that several coroutines have some to do. */
+static int64_t buffer_size(const Copy *c)
+{
+    bool import = !blk_node(c->sources[0].blk)->drv->co_pwritev;
+
+    return c->compressed ? c->cluster : MAX(import ? IMPORT_BUFFER_SIZE : BUFFER_SIZE, c->cluster);
+}
+
 /* Take the next piece: 1, 0 at the end, or -errno. */
 static int coroutine_fn take_piece(Copy *c, int64_t *offset, int64_t *bytes, CopyKind *kind)
 {
@@ -88,7 +98,7 @@ static int coroutine_fn take_piece(Copy *c, int64_t *offset, int64_t *bytes, Cop
             *offset = c->at;
             *bytes = c->compressed ? cluster_piece(c, kind) : c->extent_end - c->at;
             if (*kind == COPY_DATA) {
-                *bytes = MIN(*bytes, MAX(BUFFER_SIZE, c->cluster));
+                *bytes = MIN(*bytes, buffer_size(c));
             }
             c->at += *bytes;
             ret = 1;
@@ -264,7 +274,7 @@ static int coroutine_fn copy_piece(Copy *c, int64_t offset, int64_t bytes, CopyK
     int ret = 0;
 
     if (kind == COPY_DATA && !by_kernel) {
-        *buf = *buf ? *buf : block_buffer_alloc(blk_node(c->target), MAX(BUFFER_SIZE, c->cluster));
+        *buf = *buf ? *buf : block_buffer_alloc(blk_node(c->target), buffer_size(c));
         ret = *buf ? read_piece(c, offset, bytes, *buf) : -ENOMEM;
         if (ret < 0) {
             error_report("error while reading at byte %" PRId64 ": %s", offset, strerror(-ret));
