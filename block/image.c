@@ -128,6 +128,7 @@ static JsonValue *take_known(const BlockDriver *drv, JsonValue *options)
 
 typedef struct OpenWork {
     const char *filename;
+    const BlockdevRef *ref;     /* instead */
     Coroutine *co;
     BlockNode *bn;
     Error **errp;
@@ -155,6 +156,31 @@ BlockNode *coroutine_fn block_co_open_file(const char *filename, Error **errp)
     OpenWork w = { .filename = filename, .co = coroutine_self(), .errp = errp };
 
     event_loop_run_soon(event_loop_main(), open_created, &w);
+    coroutine_yield();
+    return w.bn;
+}
+
+static void open_ref(void *opaque)
+{
+    OpenWork *w = opaque;
+
+    if (w->ref->type != QAPI_ALT_STR) {
+        w->bn = block_open(NULL, qapi_encode(&qapi_type_BlockdevOptions, w->ref->u.definition),
+                           BLOCK_OPEN_RDWR, w->errp);
+    } else {
+        w->bn = block_lookup(w->ref->u.reference, w->ref->u.reference, w->errp);
+        if (w->bn) {
+            block_node_ref(w->bn);
+        }
+    }
+    coroutine_wake(w->co);
+}
+
+BlockNode *coroutine_fn block_co_open_ref(const BlockdevRef *ref, Error **errp)
+{
+    OpenWork w = { .ref = ref, .co = coroutine_self(), .errp = errp };
+
+    event_loop_run_soon(event_loop_main(), open_ref, &w);
     coroutine_yield();
     return w.bn;
 }

@@ -357,31 +357,10 @@ static int coroutine_fn luks_co_create_opts(const BlockDriver *drv, const char *
     return create_on(bn, &w, errp);
 }
 
-typedef struct OpenRef {
-    const BlockdevRef *ref;
-    BlockNode *bn;
-    Error *err;
-} OpenRef;
-
-static void open_ref(void *opaque)
-{
-    OpenRef *r = opaque;
-
-    if (r->ref->type == QAPI_ALT_STR) {
-        r->bn = block_lookup(NULL, r->ref->u.reference, &r->err);
-        if (r->bn) {
-            block_node_ref(r->bn);
-        }
-    } else {
-        r->bn = block_open(NULL, qapi_encode(&qapi_type_BlockdevOptions, r->ref->u.definition), BLOCK_OPEN_RDWR,
-                           &r->err);
-    }
-}
-
 static int coroutine_fn luks_co_create(const BlockdevCreateOptions *options, Error **errp)
 {
     const BlockdevCreateOptionsLUKS *o = &options->u.luks;
-    OpenRef r = { .ref = o->file };
+    BlockNode *bn;
     CreateWork w = {
         .size = o->size,
         .prealloc = o->has_preallocation ? o->preallocation : PREALLOC_MODE_OFF,
@@ -399,12 +378,8 @@ static int coroutine_fn luks_co_create(const BlockdevCreateOptions *options, Err
         },
     };
 
-    co_on_main(open_ref, &r);
-    if (!r.bn) {
-        error_propagate(errp, r.err);
-        return -EIO;
-    }
-    return create_on(r.bn, &w, errp);
+    bn = block_co_open_ref(o->file, errp);
+    return bn ? create_on(bn, &w, errp) : -EIO;
 }
 
 static BlockMeasureInfo *luks_measure(JsonValue *options, BlockNode *in, Error **errp)

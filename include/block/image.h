@@ -80,6 +80,8 @@ BlockNode *coroutine_fn block_co_create_file(const char *filename, JsonValue *op
 /* The two steps of it: only create; only open. The latter also fits other files of an image. */
 int coroutine_fn block_co_create_protocol(const char *filename, JsonValue *options, Error **errp);
 BlockNode *coroutine_fn block_co_open_file(const char *filename, Error **errp);
+/* The node that a creation command names or describes, with a reference. */
+BlockNode *coroutine_fn block_co_open_ref(const BlockdevRef *ref, Error **errp);
 /* blockdev-create, without the job. */
 int coroutine_fn block_co_create(const BlockdevCreateOptions *options, Error **errp);
 

@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 # pylint: disable=wrong-import-position
-from lib import disktools, runner
+from lib import disktools, qmppair, runner
 
 disktools.require_oracle('qemu-img', 'qemu-io', 'qemu-nbd')
 SECRET = ['--object', 'secret,id=s,data=abc']
@@ -142,6 +142,34 @@ def test_external_data_file():
             p.img('amend', '-o', 'data_file_raw=off', 'x.qcow2')
             p.img('amend', '-o', 'data_file=e.raw', 'x.qcow2')
             p.img('info', 'x.qcow2', ignore_out=True)
+
+
+def create_job(s, options):
+    """blockdev-create; how the job ended."""
+    if 'error' in s.cmd('blockdev-create', {'job-id': 'c', 'options': options}):
+        return
+    for i in range(2):
+        runner.wait_for(lambda i=i: s.one(i, 'query-jobs')['return'][0]['status'] == 'concluded', what='end of the job')
+    s.cmd('query-jobs')
+    s.cmd('job-dismiss', {'id': 'c'})
+
+
+def test_blockdev_create():
+    """The file by its node's name, or described in place."""
+    with disktools.Pair() as p, qmppair.Sides(p) as s:
+        def file(name):
+            return {'driver': 'file', 'filename': '@' + name}
+        p.img('create', '-q', '-f', 'raw', 'd.raw', '0')
+        s.cmd('blockdev-add', {**file('d.raw'), 'node-name': 'd'})
+        for more in ({}, {'cluster-size': 4096, 'version': 'v2'}, {'cluster-size': 3000}, {'data-file': 'd'},
+                     {'data-file': file('d.raw')}, {'extended-l2': True, 'preallocation': 'full'}, {'file': 'nope'},
+                     {'file': file('nope')}, {'data-file': 'nope'}, {'size': 1000}, {'refcount-bits': 3},
+                     {'lazy-refcounts': True, 'version': 'v2'}, {'backing-file': 'd.raw', 'backing-fmt': 'raw'}):
+            p.img('create', '-q', '-f', 'raw', 'x.qcow2', '0')
+            create_job(s, {'driver': 'qcow2', 'file': file('x.qcow2'), 'size': 1 << 20, **more})
+            if 'data-file' not in more:
+                p.same_bytes('x.qcow2')
+        s.cmd('query-named-block-nodes', {'flat': True}, ignore=('image', 'file'))
 
 
 if __name__ == '__main__':

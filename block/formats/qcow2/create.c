@@ -323,27 +323,34 @@ int coroutine_fn qcow2_create_image(const Qcow2CreateParams *p, BlockNode *file,
     return ret;
 }
 
-/* ---- from blockdev-create ---- */
+/* ---- files that were opened for it ---- */
 
-static BlockNode *find_ref(const BlockdevRef *ref, Error **errp)
+typedef struct DropWork {
+    BlockNode *file, *data_file;
+    bool failed;
+} DropWork;
+
+static void drop_step(void *opaque)
 {
-    BlockNode *bn;
+    DropWork *w = opaque;
+    g_autofree char *name = w->file ? g_strdup(w->file->exact_filename) : NULL;
+    bool is_file = w->file && !strcmp(w->file->drv->name, "file");
 
-    if (ref->type != QAPI_ALT_STR) {
-        error_setg(errp, "A node name is required for the image file");
-        return NULL;
+    block_node_unref(w->data_file);
+    block_node_unref(w->file);
+    if (w->failed && is_file && name) {
+        /* Nothing half-made stays. */
+        unlink(name);
     }
-    bn = block_node_find(ref->u.reference);
-    if (!bn) {
-        error_setg(errp, "Cannot find device='' nor node-name='%s'", ref->u.reference);
-    }
-    return bn;
 }
+
+/* ---- from blockdev-create ---- */
 
 int coroutine_fn qcow2_co_create(const BlockdevCreateOptions *options, Error **errp)
 {
     const BlockdevCreateOptionsQcow2 *o = &options->u.qcow2;
-    BlockNode *file = find_ref(o->file, errp), *data_file = NULL;
+    DropWork w = { .file = block_co_open_ref(o->file, errp) };
+    int ret = -EINVAL;
     Qcow2CreateParams p = {
         .size = o->size,
         .version = o->has_version && o->version == BLOCKDEV_QCOW2_VERSION_V2 ? 2 : 3,
@@ -360,20 +367,16 @@ int coroutine_fn qcow2_co_create(const BlockdevCreateOptions *options, Error **e
         .encrypt = o->encrypt,
     };
 
-    if (!file) {
-        return -EINVAL;
+    if (w.file && o->data_file) {
+        w.data_file = block_co_open_ref(o->data_file, errp);
+        p.data_file_name = w.data_file ? w.data_file->filename : NULL;
     }
-    if (o->data_file) {
-        data_file = find_ref(o->data_file, errp);
-        if (!data_file) {
-            return -EINVAL;
-        }
-        p.data_file_name = data_file->filename;
+    if (w.file && !w.data_file == !o->data_file && check_params(&p, errp) &&
+        qcow2_compression_usable(p.compression, errp)) {
+        ret = qcow2_create_image(&p, w.file, w.data_file, errp);
     }
-    if (!check_params(&p, errp) || !qcow2_compression_usable(p.compression, errp)) {
-        return -EINVAL;
-    }
-    return qcow2_create_image(&p, file, data_file, errp);
+    qcow2_co_on_main(drop_step, &w);
+    return ret;
 }
 
 /* ---- from "-o" ---- */
@@ -454,25 +457,6 @@ static bool take_options(JsonValue *o, Qcow2CreateParams *p, OptionTexts *t, Err
     p->data_file_name = t->data_file;
     p->encrypt = t->encrypt;
     return check_params(p, errp) && qcow2_compression_usable(p->compression, errp);
-}
-
-typedef struct DropWork {
-    BlockNode *file, *data_file;
-    bool failed;
-} DropWork;
-
-static void drop_step(void *opaque)
-{
-    DropWork *w = opaque;
-    g_autofree char *name = w->file ? g_strdup(w->file->exact_filename) : NULL;
-    bool is_file = w->file && !strcmp(w->file->drv->name, "file");
-
-    block_node_unref(w->data_file);
-    block_node_unref(w->file);
-    if (w->failed && is_file && name) {
-        /* Nothing half-made stays. */
-        unlink(name);
-    }
 }
 
 int coroutine_fn qcow2_co_create_opts(const BlockDriver *drv, const char *filename,
