@@ -382,6 +382,11 @@ static int coroutine_fn luks_co_create(const BlockdevCreateOptions *options, Err
     return bn ? create_on(bn, &w, errp) : -EIO;
 }
 
+static int luks_image_info(BlockNode *bn, BlockImageInfo *info)
+{
+    return block_image_info(bn->file->node, info);
+}
+
 static BlockMeasureInfo *luks_measure(JsonValue *options, BlockNode *in, Error **errp)
 {
     g_autoptr(JsonValue) own = take_table(options, luks_create_options);
@@ -469,6 +474,7 @@ BLOCK_DRIVER(luks_driver) = {
     .co_create = luks_co_create,
     .co_create_opts = luks_co_create_opts,
     .co_amend = luks_co_amend,
+    .image_info = luks_image_info,
     .specific_info = luks_specific_info,
     .measure = luks_measure,
     .strong_options = luks_strong_options,
