@@ -36,7 +36,8 @@ class Servers:
 
 def test_create_on_nbd():
     name = 'nbd+unix:///?socket=nbd.sock'
-    for fmt, options in (('qcow2', []), ('qcow2', ['-o', 'cluster_size=4k']), ('qcow2', ['-o', 'preallocation=metadata']),
+    for fmt, options in (('qcow2', []), ('qcow2', ['-o', 'cluster_size=4k']),
+                         ('qcow2', ['-o', 'preallocation=metadata']),
                          ('luks', [*SECRET, '-o', 'key-secret=s,iter-time=10'])):
         with disktools.Pair() as p, Servers(p):
             if fmt == 'luks':
@@ -65,8 +66,8 @@ def create_encrypted(p, fmt, name, *words):
 
 
 def opts(name, fmt, key=True):
-    return ['--image-opts', 'driver=qcow2,file.filename=%s' % name + (',encrypt.format=%s,encrypt.key-secret=s' % fmt if key
-                                                                      else '')]
+    return ['--image-opts', 'driver=qcow2,file.filename=%s' % name +
+            (',encrypt.format=%s,encrypt.key-secret=s' % fmt if key else '')]
 
 
 def test_encrypted():
@@ -102,7 +103,8 @@ def test_small_caches():
             p.io(*words, '--image-opts', small % (l2, counts, entry) + ',cache-clean-interval=1')
             p.same_content('x.qcow2', 'qcow2')
             p.img('check', 'x.qcow2', status=0)
-            p.io('-c', 'read 0 4k', '--image-opts', 'driver=qcow2,file.filename=x.qcow2,cache-size=64k,l2-cache-size=1M')
+            p.io('-c', 'read 0 4k', '--image-opts',
+                 'driver=qcow2,file.filename=x.qcow2,cache-size=64k,l2-cache-size=1M')
 
 
 def test_lazy_refcounts_after_a_crash():
@@ -118,8 +120,8 @@ def test_lazy_refcounts_after_a_crash():
             p.swap('x.qcow2')
             p.img('info', 'x.qcow2', ignore_out=True)
             p.img('check', 'x.qcow2', ignore_out=True, ignore_err=True)
-            p.io('-f', 'qcow2', '-c', 'read -P 1 0 300k', '-c', 'read -P 2 4M 64k', '-c', 'write -P 3 6M 64k', 'x.qcow2',
-                 ignore_err=True)
+            p.io('-f', 'qcow2', '-c', 'read -P 1 0 300k', '-c', 'read -P 2 4M 64k', '-c', 'write -P 3 6M 64k',
+                 'x.qcow2', ignore_err=True)
             p.img('check', 'x.qcow2', status=0)
             p.same_content('x.qcow2', 'qcow2')
 
