@@ -89,6 +89,12 @@ struct MigrationBlocker {
 };
 
 static GPtrArray *blockers;
+static bool only_migratable;
+
+void migration_allow_no_blocker(void)
+{
+    only_migratable = true;
+}
 
 MigrationBlocker *migration_blocker_add(const char *reason, Error **errp)
 {
@@ -96,6 +102,10 @@ MigrationBlocker *migration_blocker_add(const char *reason, Error **errp)
 
     if (!migration_idle()) {
         error_setg(errp, "not possible during a migration, which it would make impossible: %s", reason);
+        return NULL;
+    }
+    if (only_migratable) {
+        error_setg(errp, "disallowing migration blocker (--only-migratable) for: %s", reason);
         return NULL;
     }
     b = g_new(MigrationBlocker, 1);

@@ -101,6 +101,19 @@ static bool check_form(const JsonValue *input, bool oob, Call *call, Error **err
 
 /* ---- running ---- */
 
+static bool policy_allows(const QapiCommand *cmd, Error **errp)
+{
+    Error *err = NULL;
+
+    if (qapi_policy_check(QAPI_DEPRECATED, cmd->flags & QAPI_CMD_DEPRECATED, "command", cmd->name, &err) &&
+        qapi_policy_check(QAPI_UNSTABLE, cmd->flags & QAPI_CMD_UNSTABLE, "command", cmd->name, &err)) {
+        return true;
+    }
+    error_set(errp, ERROR_CLASS_COMMAND_NOT_FOUND, "%s", error_message(err));
+    error_free(err);
+    return false;
+}
+
 static const QapiCommand *find_command(Monitor *mon, const Call *call, Error **errp)
 {
     const QapiCommand *cmd = qapi_command_find(call->command);
@@ -123,6 +136,9 @@ static const QapiCommand *find_command(Monitor *mon, const Call *call, Error **e
     if (negotiated && is_negotiation) {
         error_set(errp, ERROR_CLASS_COMMAND_NOT_FOUND,
                   "Capabilities negotiation is already complete, command ignored");
+        return NULL;
+    }
+    if (!policy_allows(cmd, errp)) {
         return NULL;
     }
     if (monitor_is_preconfig() && !(cmd->flags & QAPI_CMD_ALLOW_PRECONFIG)) {

@@ -287,6 +287,20 @@ static const QapiMember *find_member(const QapiType *t, const char *name)
     return NULL;
 }
 
+QapiPolicy qapi_policy;
+
+bool qapi_policy_check(QapiFeature f, bool has, const char *kind, const char *name, Error **errp)
+{
+    if (!has || qapi_policy.input[f] == QAPI_INPUT_ACCEPT) {
+        return true;
+    }
+    if (qapi_policy.input[f] == QAPI_INPUT_CRASH) {
+        abort();
+    }
+    error_setg(errp, "%s %s %s disabled by policy", f == QAPI_DEPRECATED ? "Deprecated" : "Unstable", kind, name);
+    return false;
+}
+
 /* The members of @t that object @v has, counted into *@used. */
 static bool decode_members(const QapiType *t, const JsonValue *v, const Path *p, char *out,
                            size_t *used, Error **errp)
@@ -297,7 +311,7 @@ static bool decode_members(const QapiType *t, const JsonValue *v, const Path *p,
         const JsonValue *mv = json_object_get(v, here.name);
 
         if (mv == NULL) {
-            if (!m->optional) {
+            if (!(m->flags & QAPI_MEMBER_OPTIONAL)) {
                 g_autofree char *path = path_text(&here, v);
 
                 error_setg(errp, "Parameter '%s' is missing", path);
@@ -306,6 +320,11 @@ static bool decode_members(const QapiType *t, const JsonValue *v, const Path *p,
             continue;
         }
         (*used)++;
+        if (!json_is_keyval(v) &&
+            (!qapi_policy_check(QAPI_DEPRECATED, m->flags & QAPI_MEMBER_DEPRECATED, "parameter", here.name, errp) ||
+             !qapi_policy_check(QAPI_UNSTABLE, m->flags & QAPI_MEMBER_UNSTABLE, "parameter", here.name, errp))) {
+            return false;
+        }
         if (m->has_offset != QAPI_NONE) {
             *(bool *)(out + m->has_offset) = true;
         }
@@ -571,7 +590,11 @@ static void encode_members(const QapiType *t, const char *p, JsonValue *o)
         const QapiMember *m = &members(t)[i];
         const QapiType *mt = type_at(t, m->type);
 
-        if (m->optional && (mt->pointer ? *(void *const *)(p + m->offset) == NULL
+        if ((m->flags & QAPI_MEMBER_DEPRECATED && qapi_policy.hide[QAPI_DEPRECATED]) ||
+            (m->flags & QAPI_MEMBER_UNSTABLE && qapi_policy.hide[QAPI_UNSTABLE])) {
+            continue;
+        }
+        if (m->flags & QAPI_MEMBER_OPTIONAL && (mt->pointer ? *(void *const *)(p + m->offset) == NULL
                                         : !*(const bool *)(p + m->has_offset))) {
             continue;
         }

@@ -8,6 +8,7 @@
 #include "hw/boot/smbios.h"
 #include "hw/core/device.h"
 #include "hw/core/numa.h"
+#include "migration/migration.h"
 #include "system/datadir.h"
 #include "system/options.h"
 #include "system/options-params.h"
@@ -109,6 +110,35 @@ bool option_accel(const char *arg, Error **errp)
 bool option_enable_kvm(const char *arg, Error **errp)
 {
     return option_accel("kvm", errp);
+}
+
+bool option_compat(const char *arg, Error **errp)
+{
+    g_autoptr(JsonValue) kv = keyval_parse(arg, NULL, NULL, errp);
+    g_autoptr(CompatPolicy) p = kv ? qapi_decode(&qapi_type_CompatPolicy, kv, errp) : NULL;
+
+    if (!p) {
+        return false;
+    }
+    if (p->has_deprecated_input) {
+        qapi_policy.input[QAPI_DEPRECATED] = (QapiInputPolicy)p->deprecated_input;
+    }
+    if (p->has_unstable_input) {
+        qapi_policy.input[QAPI_UNSTABLE] = (QapiInputPolicy)p->unstable_input;
+    }
+    if (p->has_deprecated_output) {
+        qapi_policy.hide[QAPI_DEPRECATED] = p->deprecated_output == COMPAT_POLICY_OUTPUT_HIDE;
+    }
+    if (p->has_unstable_output) {
+        qapi_policy.hide[QAPI_UNSTABLE] = p->unstable_output == COMPAT_POLICY_OUTPUT_HIDE;
+    }
+    return true;
+}
+
+bool option_only_migratable(const char *arg, Error **errp)
+{
+    migration_allow_no_blocker();
+    return true;
 }
 
 bool option_preconfig(const char *arg, Error **errp)

@@ -110,9 +110,9 @@ static bool deny(scmp_filter_ctx ctx, uint32_t action, const Rule *rules, size_t
 }
 
 /* A new process, and not a thread. clone3() hides its flags in memory: without it the C library uses clone(). */
-static bool deny_new_processes(scmp_filter_ctx ctx)
+static bool deny_new_processes(scmp_filter_ctx ctx, uint32_t action)
 {
-    return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+    return seccomp_rule_add(ctx, action, SCMP_SYS(clone), 1,
                             SCMP_A0_64(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0)) == 0 &&
            seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;
 }
@@ -140,7 +140,8 @@ static bool enable(unsigned groups, Error **errp)
         ok = deny(ctx, refuse, privileges, ARRAY_SIZE(privileges));
     }
     if (ok && groups & SANDBOX_SPAWN) {
-        ok = deny(ctx, refuse, spawn, ARRAY_SIZE(spawn)) && deny_new_processes(ctx);
+        ok = deny(ctx, SCMP_ACT_KILL_PROCESS, spawn, ARRAY_SIZE(spawn)) &&
+             deny_new_processes(ctx, SCMP_ACT_KILL_PROCESS);
     }
     if (ok && groups & SANDBOX_RESOURCES) {
         ok = deny(ctx, refuse, resources, ARRAY_SIZE(resources)) && deny_new_limits(ctx);

@@ -65,7 +65,7 @@ OptionHandler option_msg, option_global, option_incoming, option_qtest, option_q
 OptionHandler option_log_file, option_log_items, option_trace, option_add_fd, option_datadir;
 OptionHandler option_audiodev, option_version, option_help, option_absent;
 OptionHandler option_kernel, option_initrd, option_append, option_dtb, option_bios;
-OptionHandler option_fw_cfg, option_smbios, option_numa, option_preconfig;
+OptionHandler option_fw_cfg, option_smbios, option_numa, option_preconfig, option_compat, option_only_migratable;
 
 /* options-host.c: the process on the host */
 OptionHandler option_runas, option_chroot, option_sandbox, option_mem_path, option_mem_prealloc;

@@ -26,6 +26,8 @@ bool migration_idle(void);
  */
 typedef struct MigrationBlocker MigrationBlocker;
 MigrationBlocker *migration_blocker_add(const char *reason, Error **errp);
+/* From now on nothing may prevent migration (-only-migratable). */
+void migration_allow_no_blocker(void);
 void migration_blocker_del(MigrationBlocker *blocker);
 
 /*

@@ -41,8 +41,10 @@ typedef struct QapiMember {
     uint16_t type;
     uint16_t offset;
     uint16_t has_offset;        /* optional scalars */
-    uint16_t optional;
+    uint16_t flags;             /* QapiMemberFlags */
 } QapiMember;
+
+enum { QAPI_MEMBER_OPTIONAL = 1, QAPI_MEMBER_DEPRECATED = 2, QAPI_MEMBER_UNSTABLE = 4 };
 
 struct QapiEnum {
     uint32_t self_off;

@@ -70,6 +70,8 @@ typedef enum QapiCommandFlags {
     QAPI_CMD_ALLOW_PRECONFIG = 2,
     QAPI_CMD_COROUTINE = 4,
     QAPI_CMD_NO_SUCCESS_RESPONSE = 8,
+    QAPI_CMD_DEPRECATED = 16,
+    QAPI_CMD_UNSTABLE = 32,
 } QapiCommandFlags;
 
 typedef struct QapiCommand {
@@ -83,6 +85,20 @@ typedef struct QapiCommand {
 extern const QapiCommand qapi_commands[];
 extern const size_t qapi_commands_count;
 const QapiCommand *qapi_command_find(const char *name);
+
+/*
+ * What happens with interfaces that will go or may change (-compat); the default is to accept and show
+ * them. Set before the first decoding.
+ */
+typedef enum QapiFeature { QAPI_DEPRECATED, QAPI_UNSTABLE, QAPI_FEATURES } QapiFeature;
+typedef enum QapiInputPolicy { QAPI_INPUT_ACCEPT, QAPI_INPUT_REJECT, QAPI_INPUT_CRASH } QapiInputPolicy;
+typedef struct QapiPolicy {
+    QapiInputPolicy input[QAPI_FEATURES];
+    bool hide[QAPI_FEATURES];
+} QapiPolicy;
+extern QapiPolicy qapi_policy;
+/* Whether the policy lets a @kind ("command") called @name be used that @has feature @f. */
+bool qapi_policy_check(QapiFeature f, bool has, const char *kind, const char *name, Error **errp);
 
 /* query-qmp-schema's answer as JSON text (generated per program). */
 extern const char qapi_introspection[];

@@ -152,7 +152,8 @@ class Tables:
             field = 'u.' + m.c if t.kind == 'alternate' else m.c
             has = 'offsetof(%s, has_%s)' % (t.name, m.c) if has_flag(m) else 'QAPI_NONE'
             self.members.append('{ %s, %d, offsetof(%s, %s), %s, %d },' % (
-                self.text(m.name), self.index[id(m.type)], t.name, field, has, m.optional))
+                self.text(m.name), self.index[id(m.type)], t.name, field, has,
+                sum(bit for bit, on in ((1, m.optional), (2, 'deprecated' in m.features), (4, 'unstable' in m.features)) if on)))
         return first
 
     def type_row(self, t, enum_index):
@@ -337,7 +338,8 @@ def program_source(schema, prefix, commands, introspection):
         out += marshal(e)
     out.append('const QapiCommand qapi_commands[] = {')
     for e in sorted(commands, key=lambda c: c.name.encode()):
-        flags = ['QAPI_CMD_' + f.upper().replace('-', '_') for f in e.flags]
+        flags = ['QAPI_CMD_' + f.upper().replace('-', '_')
+                 for f in e.flags + [f for f in e.features if f in ('deprecated', 'unstable')]]
         out.append('    { "%s", %s, run_%s },' % (e.name, ' | '.join(flags) or '0',
                                                  c_name(e.name).removeprefix('q_')))
     if not commands:

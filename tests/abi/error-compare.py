@@ -143,7 +143,9 @@ REFUSED = [line.strip() for line in '''
     -display foo
     -vnc foo
     -spice foo
-    -compat foo=1
+    = -compat foo=1
+    = -compat deprecated-input=x
+    = -compat help
     -seed x
     -dfilter x
     -acpitable /nonexistent

@@ -104,7 +104,7 @@ static void make_members(Input *in, const QapiType *t, unsigned depth, JsonValue
     const QapiMember *m = (const QapiMember *)name_at(t->member_off);
 
     for (unsigned i = 0; i < t->member_count; i++) {
-        if (!m[i].optional || (depth < 6 && take(in) % 2)) {
+        if (!(m[i].flags & QAPI_MEMBER_OPTIONAL) || (depth < 6 && take(in) % 2)) {
             json_object_set_take(o, name_at(m[i].name_off), make(in, type_at(m[i].type), depth + 1));
         }
     }

@@ -223,6 +223,17 @@ def case_stop_cont(then):
         runner.equal(g.wait(), 0, 'exit status')
 
 
+def case_nmi(then):
+    """inject-nmi reaches the guest, once for each command."""
+    with payload(append='end=off only=nmi', smp=1) as g:
+        g.wait_console('waiting for an NMI')
+        then(g)
+        g.qmp.cmd('inject-nmi')
+        runner.equal(g.qmp.wait_event('SHUTDOWN', timeout=120)['data'], {'guest': True, 'reason': 'guest-shutdown'})
+        runner.equal(g.wait(), 0, 'exit status')
+        check_tap(g.console())
+
+
 if __name__ == '__main__':
     guest.require_kvm()
     runner.main(guest.straight_and_restored(globals()))

@@ -148,5 +148,57 @@ def test_panic():
         runner.equal(status(vm), 'running', 'state')
 
 
+# What a panic does: -action or set-action, without and with -no-shutdown; and the state after it, None: the end.
+PANICS = [
+    ('none', False, 'run', 'running'), ('pause', False, 'pause', 'guest-panicked'), ('shutdown', False, 'poweroff', None),
+    ('exit-failure', False, 'poweroff', None), ('none', True, 'run', 'running'),
+    ('pause', True, 'pause', 'guest-panicked'), ('shutdown', True, 'pause', 'guest-panicked'),
+]
+
+
+def test_panic_table():
+    for panic, stay, told, state in PANICS:
+        for at_start in True, False:
+            args = ['-no-shutdown'] if stay else []
+            with panicking(*args, *(['-action', 'panic=' + panic] if at_start else [])) as vm:
+                vm.qmp.cmd('cont')
+                if not at_start:
+                    vm.qmp.cmd('set-action', panic=panic)
+                vm.qmp.poll_events()
+                vm.outb(0x505, 1)
+                name = '%s, -no-shutdown %s' % (panic, stay)
+                runner.equal(vm.qmp.wait_event('GUEST_PANICKED')['data'], {'action': told}, name)
+                if state is None:
+                    runner.equal(vm.qmp.wait_event('SHUTDOWN')['data'], {'guest': True, 'reason': 'guest-panic'}, name)
+                    runner.equal(vm.wait(), int(panic == 'exit-failure'), name)
+                    vm.proc.returncode = 0      # as expected here
+                    continue
+                runner.equal(status(vm), state, name)
+                # A reset makes it a machine like any other again.
+                vm.qmp.cmd('system_reset')
+                if state != 'running':
+                    runner.equal(status(vm), 'prelaunch', name)
+                    vm.qmp.cmd('cont')
+                runner.equal(status(vm), 'running', name)
+
+
+def test_reset_after_shutdown():
+    """-no-shutdown: what is off can be reset and run again, as often as one likes."""
+    with none('-no-shutdown', '-action', 'reboot=shutdown') as vm:
+        for _ in range(3):
+            vm.qmp.cmd('set-action', reboot='shutdown')
+            vm.qmp.cmd('cont')
+            vm.qmp.cmd('system_reset')
+            runner.equal(status(vm), 'shutdown', 'off')
+            vm.qmp.cmd('set-action', reboot='reset')
+            runner.equal(vm.qmp.cmd_error('cont'), 'Resetting the Virtual Machine is required', 'cont')
+            vm.qmp.cmd('system_reset')
+            runner.equal(status(vm), 'prelaunch', 'after the reset')
+        vm.qmp.cmd('set-action', shutdown='poweroff')
+        vm.qmp.cmd('set-action', reboot='shutdown')
+        vm.qmp.cmd('system_reset')
+        runner.equal(vm.wait(), 0, 'exit status')
+
+
 if __name__ == '__main__':
     runner.main(globals())

@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
@@ -102,6 +103,22 @@ def test_commands():
         # A driver that lies does not make the size negative.
         dev.config.write(ACTUAL, 0xffffffff, 4)
         runner.equal(vm.qmp.cmd('query-balloon'), {'actual': 0})
+
+
+def test_event_rate():
+    """Of a burst of changes management hears the first, the last, and no more than one a second in between."""
+    with start() as vm:
+        dev = device(vm).start()
+        begun = time.monotonic()
+        for pages in range(256, 256 * 41, 256):
+            dev.config.write(ACTUAL, pages, 4)
+        seconds = time.monotonic() - begun
+        got = [vm.qmp.wait_event('BALLOON_CHANGE')['data']['actual']]
+        while got[-1] != MEMORY - (40 << 20):
+            got.append(vm.qmp.wait_event('BALLOON_CHANGE')['data']['actual'])
+        runner.equal(got[0], MEMORY - (1 << 20), 'the first comes at once')
+        assert 2 <= len(got) <= 2 + seconds, (seconds, got)
+        assert got == sorted(got, reverse=True), got
 
 
 def test_features():

@@ -38,6 +38,10 @@ static volatile uint32_t ap_running;
 
 void interrupt(uint64_t vector, uint64_t code, uint64_t rip)
 {
+    if (vector == NMI_VECTOR) {
+        irq_counts[vector]++;
+        return;
+    }
     if (vector < 32) {
         print("# exception %lu code %lx at %lx\nnot ok - exception\nBail out!\n", vector, code, rip);
         power_off();

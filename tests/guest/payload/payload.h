@@ -99,6 +99,7 @@ void apic_timer_once(uint32_t count, uint8_t vector);
 /* GSI @gsi to @vector on this CPU. */
 void ioapic_route(unsigned gsi, uint8_t vector, bool level);
 /* Sleep until @vector has fired beyond @seen; gives up after about @ms. */
+#define NMI_VECTOR 2
 bool wait_vector(uint8_t vector, uint32_t seen, uint32_t ms);
 
 /* ---- a test of its own (cpuid.c) ---- */
