@@ -6,6 +6,7 @@
  */
 #include "util/osdep.h"
 #include "monitor/hmp-internal.h"
+#include "monitor/monitor.h"
 #include "qapi-commands.h"
 
 extern const HmpCommand *const __start_nemu_hmp[] __attribute__((weak));
@@ -151,6 +152,21 @@ static size_t first_word(const char **p)
     return n;
 }
 
+/* What needs no machine: with -preconfig, all that there is before it is made. */
+static const char *const early_commands[] = {
+    "block_resize", "block_stream", "closefd", "exit_preconfig", "getfd", "help|?", "info", "nbd_server_add",
+    "nbd_server_remove", "nbd_server_start", "nbd_server_stop", "netdev_add", "netdev_del", "object_add", "object_del",
+    "qom-get", "qom-list", "qom-set", "quit|q", NULL
+};
+static const char *const early_infos[] = {
+    "chardev", "history", "hotpluggable-cpus", "iothreads", "memdev", "qom-tree", "status", "version", NULL
+};
+
+static bool is_available(const HmpCommand *cmd, bool info)
+{
+    return !monitor_is_preconfig() || g_strv_contains(info ? early_infos : early_commands, cmd->name);
+}
+
 void hmp_execute(Hmp *hmp, const char *line)
 {
     const GPtrArray *table = hmp_all_commands();
@@ -176,7 +192,9 @@ void hmp_execute(Hmp *hmp, const char *line)
     }
     typed = g_strndup(line, n);
     cmd = hmp_find(table, line, n);
-    if (cmd) {
+    if (cmd && !is_available(cmd, *prefix)) {
+        hmp_printf(hmp, "Command '%s%s' not available until machine initialization has completed.\n", prefix, typed);
+    } else if (cmd) {
         run(hmp, cmd, prefix, typed, line + n);
     } else {
         hmp_printf(hmp, "unknown command: '%s%s'\n", prefix, typed);
@@ -220,7 +238,9 @@ static void print_help(Hmp *hmp, const HmpCommand *c, const char *prefix)
 static void print_all(Hmp *hmp, const GPtrArray *table, const char *prefix)
 {
     for (guint i = 0; i < table->len; i++) {
-        print_help(hmp, g_ptr_array_index(table, i), prefix);
+        if (is_available(g_ptr_array_index(table, i), *prefix)) {
+            print_help(hmp, g_ptr_array_index(table, i), prefix);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
  */
 #include "util/osdep.h"
 
+#include "hw/core/numa.h"
 #include "hw/mem/memory-device.h"
 #include "qapi-commands.h"
 #include "util/rcu.h"
@@ -80,6 +81,14 @@ static bool check_place(const MemoryDevice *d, MemoryDevice ***link, Error **err
     return true;
 }
 
+/* What the device adds to its NUMA node, or takes from it. */
+static void account(const MemoryDevice *d, uint64_t change)
+{
+    if (d->node < numa_count(machine_current())) {
+        machine_current()->numa->nodes[d->node].plugged += change;
+    }
+}
+
 bool memory_device_plug(MemoryDevice *d, Error **errp)
 {
     uint64_t used = bytes_used();
@@ -88,6 +97,11 @@ bool memory_device_plug(MemoryDevice *d, Error **errp)
     if (!window.size) {
         error_setg(errp, "memory devices (e.g. for memory hotplug) are not enabled, please specify"
                    " the maxmem option");
+        return false;
+    }
+    if (d->node >= MAX(numa_count(machine_current()), 1)) {
+        error_setg(errp, "'DIMM property node has value %u' which exceeds the number of numa nodes: %u", d->node,
+                   numa_count(machine_current()));
         return false;
     }
     if (d->size > window.limit - used) {
@@ -107,6 +121,7 @@ bool memory_device_plug(MemoryDevice *d, Error **errp)
     d->next = *link;
     *link = d;
     memory_region_add(system_memory(), d->addr, d->region);
+    account(d, d->size);
     return true;
 }
 
@@ -119,6 +134,7 @@ void memory_device_unplug(MemoryDevice *d)
     }
     *p = d->next;
     memory_region_del(system_memory(), d->region);
+    account(d, -d->size);
     /* The back end, which has the region, may be deleted next. */
     rcu_synchronize();
 }

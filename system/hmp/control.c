@@ -23,6 +23,7 @@ SIMPLE(run_quit, qmp_quit)
 SIMPLE(run_stop, qmp_stop)
 SIMPLE(run_cont, qmp_cont)
 SIMPLE(run_system_reset, qmp_system_reset)
+SIMPLE(run_exit_preconfig, qmp_x_exit_preconfig)
 SIMPLE(run_system_powerdown, qmp_system_powerdown)
 SIMPLE(run_system_wakeup, qmp_system_wakeup)
 SIMPLE(run_nmi, qmp_inject_nmi)
@@ -123,6 +124,7 @@ HMP_COMMANDS(control_commands) = {
     { "quit|q", "", "quit the emulator", NULL, run_quit },
     { "stop|s", "", "stop emulation", NULL, run_stop },
     { "cont|c", "", "resume emulation", NULL, run_cont },
+    { "exit_preconfig", "", "exit the preconfig state", NULL, run_exit_preconfig },
     { "system_reset", "", "reset the system", NULL, run_system_reset },
     { "system_powerdown", "", "send system power down event", NULL, run_system_powerdown },
     { "system_wakeup", "", "wakeup guest from suspend", NULL, run_system_wakeup },

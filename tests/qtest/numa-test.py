@@ -248,5 +248,30 @@ def test_preconfig_ends():
         runner.equal(wrong in done.stderr, status == 1, done.stderr)
 
 
+def test_plugged():
+    """A DIMM is in the node that it names."""
+    with qtest.Emulator(*machine('-m', '256,slots=2,maxmem=1G', *backends(128 * MIB, 128 * MIB),
+                                 *numa('node,memdev=m0', 'node,memdev=m1'),
+                                 '-object', 'memory-backend-ram,id=d0,size=128M')) as vm:
+        dimm = {'driver': 'pc-dimm', 'id': 'dimm0', 'memdev': 'd0'}
+        runner.equal(vm.qmp.cmd_error('device_add', dict(dimm, node=2)),
+                     "'DIMM property node has value 2' which exceeds the number of numa nodes: 2")
+        vm.qmp.cmd('device_add', dict(dimm, node=1))
+        text = vm.qmp.cmd('x-query-numa')['human-readable-text']
+        assert 'node 0 size: 128 MB\nnode 0 plugged: 0 MB' in text, text
+        assert 'node 1 size: 256 MB\nnode 1 plugged: 128 MB' in text, text
+
+
+def test_preconfig_for_people():
+    """The human monitor has no more than what needs no machine, either."""
+    done = subprocess.run([qtest.binary(), '-preconfig', *machine(), '-display', 'none', '-accel', 'qtest', '-S',
+                           '-monitor', 'stdio'], capture_output=True, text=True, timeout=60, check=False,
+                          input='info cpus\ndevice_add x\nsystem_reset\ninfo status\nexit_preconfig\ninfo numa\nquit\n')
+    runner.equal(done.returncode, 0, done.stderr)
+    for name in 'info cpus', 'device_add', 'system_reset':
+        assert "Command '%s' not available until machine initialization has completed." % name in done.stdout, name
+    assert '0 nodes' in done.stdout and "'info numa' not" not in done.stdout, done.stdout
+
+
 if __name__ == '__main__':
     runner.main(globals())
