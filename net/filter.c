@@ -139,6 +139,11 @@ static bool filter_complete(Object *obj, Error **errp)
         error_setg(errp, "multiqueue is not supported");
         return false;
     }
+    if (f->netdev->ops->vhost && f->netdev->ops->vhost(f->netdev)) {
+        f->netdev = NULL;
+        error_setg(errp, "Vhost is not supported");
+        return false;
+    }
     if (!find_place(f, &link, errp) || !ops->setup(f, errp)) {
         f->netdev = NULL;
         return false;

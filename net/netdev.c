@@ -20,6 +20,7 @@ static NetBackendOpen *const backend_open[NET_CLIENT_DRIVER__MAX] = {
     [NET_CLIENT_DRIVER_USER] = net_open_user,
 #endif
     [NET_CLIENT_DRIVER_TAP] = net_open_tap,
+    [NET_CLIENT_DRIVER_BRIDGE] = net_open_bridge,
     [NET_CLIENT_DRIVER_SOCKET] = net_open_socket,
     [NET_CLIENT_DRIVER_STREAM] = net_open_stream,
     [NET_CLIENT_DRIVER_DGRAM] = net_open_dgram,

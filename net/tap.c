@@ -10,12 +10,14 @@
 #include "util/osdep.h"
 
 #include <linux/if_tun.h>
+#include <linux/vhost.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #include "io/channel.h"
 #include "net/net.h"
+#include "net/tap.h"
 #include "trace-net.h"
 #include "util/cutils.h"
 #include "util/event-loop.h"
@@ -37,6 +39,8 @@ typedef struct TapNet {
     int tap_hdr_len;            /* of those headers */
     int nic_hdr_len;            /* of the headers that the NIC exchanges with us; 0: none */
     bool read_blocked, write_blocked;
+    NetVhost vhost;             /* .fd -1: none */
+    bool vhost_serving;         /* the kernel reads and writes the interface */
     char *down_script, *ifname; /* first queue only */
     uint8_t frame[FRAME_MAX];
 } TapNet;
@@ -83,7 +87,7 @@ static void tap_writable(void *opaque)
 
 static void tap_update_handlers(TapNet *t)
 {
-    event_loop_set_fd(event_loop_main(), t->fd, t->read_blocked ? NULL : tap_readable,
+    event_loop_set_fd(event_loop_main(), t->fd, t->read_blocked || t->vhost_serving ? NULL : tap_readable,
                       t->write_blocked ? tap_writable : NULL, t);
 }
 
@@ -168,6 +172,66 @@ static void tap_set_queue_enabled(NetClient *nc, bool enabled)
     }
 }
 
+/* ---- service by the kernel ---- */
+
+static const NetVhost *tap_vhost(NetClient *nc)
+{
+    TapNet *t = container_of(nc, TapNet, nc);
+
+    return t->vhost.fd >= 0 ? &t->vhost : NULL;
+}
+
+static void tap_set_vhost_serving(NetClient *nc, bool serving)
+{
+    TapNet *t = container_of(nc, TapNet, nc);
+
+    if (serving) {
+        /* What waited for the NIC is lost, as on a wire. */
+        net_purge_queued(nc);
+        t->read_blocked = false;
+    }
+    t->vhost_serving = serving;
+    tap_update_handlers(t);
+}
+
+/* vhost= wants more than is there: an error with vhostforce=, else the frames pass through this process. */
+static bool no_vhost(const NetdevTapOptions *o, Error *err, Error **errp)
+{
+    if (o->has_vhostforce && o->vhostforce) {
+        error_propagate(errp, err);
+        return false;
+    }
+    warn_report_err(err);
+    return true;
+}
+
+/* Gives @t a vhost-net device: @fd (taken over), or a new one when it is -1. */
+static bool tap_add_vhost(TapNet *t, const NetdevTapOptions *o, int fd, Error **errp)
+{
+    Error *err = NULL;
+
+    if (fd < 0) {
+        fd = open_cloexec("/dev/vhost-net", O_RDWR);
+        if (fd < 0) {
+            error_setg_errno(&err, errno, "tap: open vhost char device failed");
+            return no_vhost(o, err, errp);
+        }
+    }
+    if (ioctl(fd, VHOST_SET_OWNER) < 0) {
+        error_setg_errno(&err, errno, "vhost-net requested but could not be initialized: vhost_set_owner failed");
+        close(fd);
+        return no_vhost(o, err, errp);
+    }
+    t->vhost = (NetVhost) { .fd = fd, .backend_fd = t->fd, .poll_us = o->has_poll_us ? o->poll_us : 0 };
+    return true;
+}
+
+/* vhost= as it is meant: a descriptor or force alone asks for it, too. */
+static bool wants_vhost(const NetdevTapOptions *o)
+{
+    return o->has_vhost ? o->vhost : o->vhostfd || o->vhostfds || (o->has_vhostforce && o->vhostforce);
+}
+
 /* ---- life ---- */
 
 static bool run_script(const char *script, const char *ifname, Error **errp)
@@ -200,6 +264,9 @@ static void tap_cleanup(NetClient *nc)
             warn_report_err(err);
         }
     }
+    if (t->vhost.fd >= 0) {
+        close(t->vhost.fd);
+    }
     close(t->fd);
     g_free(t->down_script);
     g_free(t->ifname);
@@ -214,6 +281,8 @@ static const NetClientOps tap_ops = {
     .set_vnet_hdr_len = tap_set_vnet_hdr_len,
     .set_offload = tap_set_offload,
     .set_queue_enabled = tap_set_queue_enabled,
+    .vhost = tap_vhost,
+    .set_vhost_serving = tap_set_vhost_serving,
     .cleanup = tap_cleanup,
 };
 
@@ -237,6 +306,7 @@ static TapNet *tap_new(const char *id, unsigned queue, int fd, bool need_vnet_hd
     }
     t = g_new0(TapNet, 1);
     t->fd = fd;
+    t->vhost.fd = -1;
     t->enabled = true;
     t->multi_queue = ifr.ifr_flags & IFF_MULTI_QUEUE;
     t->vnet_hdr = ifr.ifr_flags & IFF_VNET_HDR;
@@ -278,28 +348,68 @@ static int tap_open_interface(char ifname[IFNAMSIZ], bool vnet_hdr, bool multi_q
 static bool open_inherited(const char *id, const NetdevTapOptions *o, Error **errp)
 {
     g_auto(GStrv) fds = g_strsplit(o->fds ?: o->fd, o->fds ? ":" : "\n", -1);
-    unsigned n = g_strv_length(fds);
+    g_auto(GStrv) vhostfds = g_strsplit(o->vhostfds ?: o->vhostfd ?: "", o->vhostfds ? ":" : "\n", -1);
+    unsigned n = g_strv_length(fds), n_vhost = g_strv_length(vhostfds);
 
-    if (o->ifname || o->script || o->downscript || o->has_queues) {
-        error_setg(errp, "ifname=, script=, downscript= and queues= are invalid with %s=", o->fds ? "fds" : "fd");
+    if (o->ifname || o->script || o->downscript || o->has_vnet_hdr || o->helper || o->has_queues ||
+        (o->fds ? o->vhostfd : o->vhostfds)) {
+        error_setg(errp, "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, and %s are invalid with %s=",
+                   o->fds ? "vhostfd=" : "vhostfds=", o->fds ? "fds" : "fd");
         return false;
     }
     if (n == 0 || n > NET_MAX_QUEUES) {
         error_setg(errp, "fds= takes 1 to %d descriptors", NET_MAX_QUEUES);
         return false;
     }
+    if (n_vhost && n_vhost != n) {
+        error_setg(errp, "The number of fds passed does not match the number of vhostfds passed");
+        return false;
+    }
     for (unsigned i = 0; i < n; i++) {
-        int fd = fd_param(fds[i], errp);
+        int fd = fd_param(fds[i], errp), vhost_fd = -1;
+        TapNet *t;
 
         if (fd < 0) {
             return false;
         }
-        if (!tap_new(id, i, fd, o->has_vnet_hdr && o->vnet_hdr, errp)) {
+        t = tap_new(id, i, fd, false, errp);
+        if (!t) {
             close(fd);
+            return false;
+        }
+        if (n_vhost) {
+            vhost_fd = fd_param(vhostfds[i], errp);
+            if (vhost_fd < 0) {
+                return false;
+            }
+        }
+        if (wants_vhost(o) && !tap_add_vhost(t, o, vhost_fd, errp)) {
             return false;
         }
     }
     return true;
+}
+
+static bool open_by_helper(const char *id, const char *br, const char *helper, const NetdevTapOptions *o, Error **errp)
+{
+    int fd = tap_open_bridge(br, helper, errp), vhost_fd = -1;
+    TapNet *t;
+
+    if (fd < 0) {
+        return false;
+    }
+    t = tap_new(id, 0, fd, false, errp);
+    if (!t) {
+        close(fd);
+        return false;
+    }
+    if (o && o->vhostfd) {
+        vhost_fd = fd_param(o->vhostfd, errp);
+        if (vhost_fd < 0) {
+            return false;
+        }
+    }
+    return !o || !wants_vhost(o) || tap_add_vhost(t, o, vhost_fd, errp);
 }
 
 static bool open_named(const char *id, const NetdevTapOptions *o, Error **errp)
@@ -341,29 +451,57 @@ static bool open_named(const char *id, const NetdevTapOptions *o, Error **errp)
             t->down_script = g_strdup(down);
             t->ifname = g_strdup(ifname);
         }
+        if (wants_vhost(o)) {
+            int vhost_fd = o->vhostfd ? fd_param(o->vhostfd, errp) : -1;
+
+            if ((o->vhostfd && vhost_fd < 0) || !tap_add_vhost(t, o, vhost_fd, errp)) {
+                return false;
+            }
+        }
     }
     return true;
+}
+
+static bool check_options(const char *id, const NetdevTapOptions *o, Error **errp)
+{
+    if (!wants_vhost(o) && (o->vhostfd || o->vhostfds)) {
+        error_setg(errp, "vhostfd(s)= is not valid without vhost");
+    } else if (o->fd && o->fds) {
+        error_setg(errp, "netdev '%s': fd= and fds= exclude each other", id);
+    } else if (o->vhostfds && !o->fds && !o->fd) {
+        error_setg(errp, "vhostfds= is invalid if fds= wasn't specified");
+    } else if (o->vhostfd && o->has_queues && o->queues > 1) {
+        error_setg(errp, "vhostfd= is for one queue, not for queues=%u", o->queues);
+    } else if (o->helper && !o->fd && !o->fds &&
+               (o->ifname || o->script || o->downscript || o->has_vnet_hdr || o->has_queues)) {
+        error_setg(errp, "ifname=, script=, downscript=, vnet_hdr=, queues=, and vhostfds= are invalid with helper=");
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static bool undo_unless(bool ok, const char *id)
+{
+    NetClient *nc;
+
+    for (unsigned i = 0; !ok && (nc = net_client_find(id, i)); i++) {
+        net_client_del(nc);
+    }
+    return ok;
 }
 
 bool net_open_tap(const Netdev *netdev, Error **errp)
 {
     const NetdevTapOptions *o = &netdev->u.tap;
-    NetClient *nc;
-    bool ok;
 
-    if (o->has_vhost && o->vhost) {
-        error_setg(errp, "netdev '%s': vhost=on is not possible, vhost-net is not in this build", netdev->id);
-        return false;
-    }
-    if (o->fd && o->fds) {
-        error_setg(errp, "netdev '%s': fd= and fds= exclude each other", netdev->id);
-        return false;
-    }
-    ok = o->fd || o->fds ? open_inherited(netdev->id, o, errp) : open_named(netdev->id, o, errp);
-    if (!ok) {
-        for (unsigned i = 0; (nc = net_client_find(netdev->id, i)); i++) {
-            net_client_del(nc);
-        }
-    }
-    return ok;
+    return check_options(netdev->id, o, errp) &&
+           undo_unless(o->fd || o->fds ? open_inherited(netdev->id, o, errp) :
+                       o->helper ? open_by_helper(netdev->id, o->br, o->helper, o, errp) :
+                                   open_named(netdev->id, o, errp), netdev->id);
+}
+
+bool net_open_bridge(const Netdev *netdev, Error **errp)
+{
+    return undo_unless(open_by_helper(netdev->id, netdev->u.bridge.br, netdev->u.bridge.helper, NULL, errp), netdev->id);
 }

@@ -66,8 +66,6 @@ const FlatRange *flat_view_find(const FlatView *view, GuestAddr addr, GuestAddr 
 unsigned flat_view_find_notifier(const FlatView *view, GuestAddr addr);
 int flat_notifier_compare(const FlatNotifier *a, const FlatNotifier *b);
 
-/* Clients that log all RAM: a mask of BIT(DirtyClient). */
-uint8_t memory_dirty_log_clients(void);
 
 /* The block's region goes; a late reference may keep the memory, but not the name. */
 void ram_block_retire(RamBlock *rb);

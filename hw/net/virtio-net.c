@@ -13,6 +13,7 @@
 
 #include "hw/net/virtio-net.h"
 #include "hw/pci/pci_regs.h"
+#include "hw/virtio/vhost.h"
 #include "trace-hw-net.h"
 #include "util/bswap.h"
 
@@ -77,6 +78,7 @@ static void virtio_net_link_changed(NetClient *nc)
     VirtioNetQueue *q = container_of(nc, VirtioNetQueue, nc);
 
     if (nc->queue_index == 0) {
+        virtio_net_vhost_link(q->n);
         virtio_config_changed(&q->n->vdev);
     }
     if (!nc->link_down) {
@@ -150,7 +152,7 @@ static uint64_t virtio_net_get_features(VirtioDevice *vdev, uint64_t features)
     if (n->speed >= 0 || n->duplex) {
         features |= BIT(VIRTIO_NET_F_SPEED_DUPLEX);
     }
-    return features;
+    return virtio_net_vhost_features(n, features);
 }
 
 /* Which feature each one needs (5.1.3.1). */
@@ -225,12 +227,18 @@ static void virtio_net_start(VirtioDevice *vdev)
         /* After a migration: the driver does not know yet. */
         virtio_config_changed(vdev);
     }
+    if (n->vhost) {
+        vhost_start(n->vhost);
+    }
 }
 
 static void virtio_net_stop(VirtioDevice *vdev)
 {
     VirtioNet *n = container_of(vdev, VirtioNet, vdev);
 
+    if (n->vhost) {
+        vhost_stop(n->vhost);
+    }
     for (unsigned i = 0; i < n->max_pairs; i++) {
         virtio_net_return_tx(&n->queues[i]);
     }
@@ -343,6 +351,7 @@ static bool virtio_net_realize(VirtioDevice *vdev, Error **errp)
                                            n->mac[1], n->mac[2], n->mac[3], n->mac[4], n->mac[5]);
     virtio_net_filter_reset(n);
     n->filter_event_armed = true;
+    virtio_net_vhost_init(n);
     return true;
 
 undo_clients:
@@ -357,6 +366,7 @@ static void virtio_net_unrealize(VirtioDevice *vdev)
 {
     VirtioNet *n = container_of(vdev, VirtioNet, vdev);
 
+    g_clear_pointer(&n->vhost, vhost_free);
     for (unsigned i = 0; i < n->max_pairs; i++) {
         if (n->peer_hdr) {
             net_peer_set_vnet_hdr_len(&n->queues[i].nc, 0);

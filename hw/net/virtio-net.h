@@ -51,6 +51,7 @@ struct VirtioNet {
     bool announce;
     uint64_t offloads;          /* GUEST_* bits that are on */
     VirtioNetFilter filter;
+    struct VhostDevice *vhost;  /* serves the data queues; NULL: we do */
     bool filter_event_armed;
 };
 
@@ -70,6 +71,12 @@ void virtio_net_filter_reset(VirtioNet *n);
 /* Whether the frame (without header) passes. */
 bool virtio_net_filter_accepts(const VirtioNet *n, const struct iovec *iov, unsigned cnt, size_t skip);
 RxFilterInfo *virtio_net_query_rx_filter(NetClient *nc);
+
+/* Service by the kernel (virtio-net-vhost.c): made when the back ends have it. */
+void virtio_net_vhost_init(VirtioNet *n);
+/* The link, or the back end behind it, may have gone or come. */
+void virtio_net_vhost_link(VirtioNet *n);
+uint64_t virtio_net_vhost_features(VirtioNet *n, uint64_t features);
 
 /* Of virtio-net.c. */
 void virtio_net_apply_offloads(VirtioNet *n);

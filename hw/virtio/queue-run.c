@@ -106,7 +106,7 @@ static void stop_on_loop(void *opaque)
 
 void virtqueue_run_start(VirtQueue *vq)
 {
-    if (vq->running || !vq->live) {
+    if (vq->running || !vq->live || vq->external) {
         return;
     }
     if (!vq->bh) {

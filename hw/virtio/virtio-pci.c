@@ -40,7 +40,10 @@
 #define ISR_CONFIG 2
 
 typedef struct VirtioPciIrq {
+    VirtioPci *proxy;
     EventNotifier notifier;
+    bool external;              /* someone else sets @notifier */
+    bool watched;               /* by the main loop, as there is no vector */
     bool attached;              /* atomics: raise the vector by @notifier */
     uint16_t vector;
 } VirtioPciIrq;
@@ -101,6 +104,35 @@ static void irq_detach(VirtioPci *s, VirtioPciIrq *irq)
     }
 }
 
+/* A queue that is served outside has used buffers, and no vector of its own. */
+static void external_notified(void *opaque)
+{
+    VirtioPciIrq *irq = opaque;
+
+    if (event_notifier_test_and_clear(&irq->notifier)) {
+        raise_interrupt(irq->proxy, virtio_queue_vector(irq->proxy->vdev, (uint16_t)(irq - irq->proxy->irqs)), ISR_QUEUE);
+    }
+}
+
+static void irq_watch(VirtioPciIrq *irq, bool watch)
+{
+    if (irq->watched != watch) {
+        irq->watched = watch;
+        event_loop_set_notifier(event_loop_main(), &irq->notifier, watch ? external_notified : NULL, irq);
+    }
+}
+
+static void irqs_make(VirtioPci *s)
+{
+    if (!s->irqs) {
+        s->irqs = g_new0(VirtioPciIrq, s->vdev->queue_count);
+        for (unsigned i = 0; i < s->vdev->queue_count; i++) {
+            s->irqs[i].proxy = s;
+            s->irqs[i].notifier.fd = -1;
+        }
+    }
+}
+
 /* Give a queue that another thread serves a direct way to its vector, or take it away. */
 static void irq_update(VirtioPci *s, uint16_t index)
 {
@@ -108,22 +140,19 @@ static void irq_update(VirtioPci *s, uint16_t index)
     VirtQueue *vq = virtio_queue(vdev, index);
     uint16_t vector = virtio_queue_vector(vdev, index);
     bool wanted = s->running && msix_enabled(&s->pci) && vector != VIRTIO_NO_VECTOR &&
-                  virtio_queue_enabled(vdev, index) && virtio_queue_loop(vq) != event_loop_main();
+                  virtio_queue_enabled(vdev, index) &&
+                  (virtio_queue_loop(vq) != event_loop_main() || (s->irqs && s->irqs[index].external));
     VirtioPciIrq *irq;
 
     if (!wanted && !s->irqs) {
         return;
     }
-    if (!s->irqs) {
-        s->irqs = g_new0(VirtioPciIrq, vdev->queue_count);
-        for (unsigned i = 0; i < vdev->queue_count; i++) {
-            s->irqs[i].notifier.fd = -1;
-        }
-    }
+    irqs_make(s);
     irq = &s->irqs[index];
     if (irq->attached && (!wanted || irq->vector != vector)) {
         irq_detach(s, irq);
     }
+    irq_watch(irq, irq->external && !wanted);
     if (!wanted || irq->attached) {
         return;
     }
@@ -134,7 +163,26 @@ static void irq_update(VirtioPci *s, uint16_t index)
     if (msix_attach_notifier(&s->pci, vector, &irq->notifier, NULL)) {
         irq->vector = vector;
         atomic_store_release(&irq->attached, true);
+    } else {
+        irq_watch(irq, irq->external);
     }
+}
+
+static EventNotifier *queue_external(DeviceState *transport, uint16_t index, bool external)
+{
+    VirtioPci *s = (VirtioPci *)transport;
+    VirtioPciIrq *irq;
+
+    irqs_make(s);
+    irq = &s->irqs[index];
+    if (irq->notifier.fd < 0 && !event_notifier_init(&irq->notifier, false, NULL)) {
+        return NULL;
+    }
+    irq->external = external;
+    accel_irq_begin();
+    irq_update(s, index);
+    accel_irq_commit();
+    return &irq->notifier;
 }
 
 static void irq_update_all(VirtioPci *s)
@@ -206,6 +254,7 @@ static const VirtioTransportOps virtio_pci_transport = {
     .dma = get_dma,
     .assign_host_notifier = assign_host_notifier,
     .running = set_running,
+    .queue_external = queue_external,
 };
 
 /* ---- common configuration (4.1.4.3) ---- */

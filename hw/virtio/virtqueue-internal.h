@@ -87,6 +87,7 @@ struct VirtQueue {
     BottomHalf *bh;             /* runs the handler; made at the first start, lives as long as the queue */
     EventNotifier notifier;
     bool manual_kicks;
+    bool external;              /* someone else serves the ring and takes the kicks: vhost.c */
     bool notifier_used;         /* the transport delivers kicks there */
     bool running;               /* atomics; handlers may run */
     /* The queue's thread. */

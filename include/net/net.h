@@ -30,10 +30,20 @@ typedef struct NetClientOps {
     void (*set_offload)(NetClient *nc, bool csum, bool tso4, bool tso6, bool ecn, bool ufo);
     /* One of several queues is in use or not (frames are steered to the others); may be NULL. */
     void (*set_queue_enabled)(NetClient *nc, bool enabled);
+    /* Its vhost-net device, if it has one. While that serves, the back end leaves the interface alone. */
+    const struct NetVhost *(*vhost)(NetClient *nc);
+    void (*set_vhost_serving)(NetClient *nc, bool serving);
     RxFilterInfo *(*query_rx_filter)(NetClient *nc);
     void (*announce)(NetClient *nc);    /* NICs: say to the network, and have the guest say, where they are */
     void (*cleanup)(NetClient *nc);                             /* frees what holds @nc */
 } NetClientOps;
+
+/* For the queue of a back end that the kernel can serve (linux/vhost.h). */
+typedef struct NetVhost {
+    int fd;                     /* of the vhost-net device */
+    int backend_fd;             /* what it is to be connected with */
+    uint32_t poll_us;           /* how long the kernel may wait busily */
+} NetVhost;
 
 struct NetClient {
     const NetClientOps *ops;
@@ -88,7 +98,7 @@ void net_announce(const AnnounceParameters *params);
 
 /* One opener a kind: makes its clients (one a queue) under @id. */
 typedef bool NetBackendOpen(const Netdev *netdev, Error **errp);
-NetBackendOpen net_open_user, net_open_tap, net_open_socket, net_open_stream, net_open_dgram;
+NetBackendOpen net_open_user, net_open_tap, net_open_bridge, net_open_socket, net_open_stream, net_open_dgram;
 
 /* netdev_add, and its inverse. */
 bool net_backend_add(const Netdev *netdev, Error **errp);

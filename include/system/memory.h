@@ -243,6 +243,8 @@ void memory_listener_unregister(MemoryListener *l);
 /* Log writes to all RAM for @client (nests). */
 void memory_dirty_log_start(DirtyClient client);
 void memory_dirty_log_stop(DirtyClient client);
+/* For whom all RAM is logged now: a bit each. */
+uint8_t memory_dirty_log_clients(void);
 /* Bring what listeners (the accelerator) have logged into the RAM blocks' bitmaps. */
 void memory_dirty_log_sync(void);
 

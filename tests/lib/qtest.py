@@ -357,9 +357,9 @@ class Emulator(Process):
         self.qmp.wait_event('RESET')
 
 
-def run(*args, arch='x86_64', program=None, timeout=30):
+def run(*args, arch='x86_64', program=None, timeout=30, pass_fds=()):
     """Runs the program to its end: (status, what it wrote)."""
-    proc = Process([program or binary(arch), *args])
+    proc = Process([program or binary(arch), *args], pass_fds=pass_fds)
     try:
         status = proc.wait(timeout)
         proc.check_clean()
@@ -370,11 +370,11 @@ def run(*args, arch='x86_64', program=None, timeout=30):
         raise
 
 
-def start_error(*args, arch='x86_64', program=None, accel='qtest'):
+def start_error(*args, arch='x86_64', program=None, accel='qtest', pass_fds=()):
     """The message of a command line that must be refused with exit status 1."""
     program = program or binary(arch)
     if accel == 'qtest' and not is_nemu(program):
         accel = 'tcg'
-    status, text = run('-display', 'none', *args, '-accel', accel, program=program)
+    status, text = run('-display', 'none', *args, '-accel', accel, program=program, pass_fds=pass_fds)
     runner.equal(status, 1, 'exit status (output: %r)' % text)
     return text

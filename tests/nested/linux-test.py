@@ -80,6 +80,23 @@ def test_tap():
         runner.equal(g.wait(), 0, 'exit status')
 
 
+def test_vhost():
+    """The same served by the kernel of the host."""
+    os.makedirs('/tmp/www', exist_ok=True)
+    file_sum = random_file('/tmp/www/file', 5 * MIB + 333)
+    make_tap('vtapnemu', '192.168.78.1')
+    port = serve('/tmp/www', '192.168.78.1')
+    with linux('http,poweroff', '-netdev', 'tap,id=n,ifname=vtapnemu,script=no,downscript=no,queues=2,vhost=on,vhostforce=on',
+               '-device', 'virtio-net-pci,netdev=n,mq=on,vectors=6', '-trace', 'vhost_serving,file=/tmp/vhost.trace',
+               append='addr=192.168.78.2 http=http://192.168.78.1:%d/file' % port) as g:
+        runner.equal(step(g, 'http'), file_sum, 'the file over HTTP')
+        g.qmp.wait_event('SHUTDOWN', timeout=120)
+        runner.equal(g.wait(), 0, 'exit status')
+    with open('/tmp/vhost.trace', encoding='utf-8') as f:
+        trace = f.read()
+    assert ' on 1 ' in trace, trace
+
+
 TRACING = '/sys/kernel/tracing'
 
 

@@ -309,7 +309,7 @@ static void test_netdev_errors(void)
         { "socket,id=x,mcast=127.0.0.1:9", "does not contain a multicast address" },
         { "socket,id=x,fd=999", "cannot be used" },
         { "tap,id=x,fd=0,fds=1", "exclude each other" },
-        { "tap,id=x,vhost=on", "vhost-net is not in this build" },
+        { "tap,id=x,vhost=off,vhostfd=0", "not valid without vhost" },
         { "tap,id=x,ifname=a-name-that-is-too-long", "longer than" },
         { "nosuch,id=x", "nosuch" },
     };

@@ -103,6 +103,11 @@ typedef struct VirtioTransportOps {
     bool (*assign_host_notifier)(DeviceState *transport, uint16_t index, EventNotifier *n, bool assign);
     /* The data path is about to start or has stopped: set up direct interrupts. May be NULL. */
     void (*running)(DeviceState *transport, bool running);
+    /*
+     * Queue @index is served outside of this process from now on, or no more. Gives what sends its
+     * used buffer notification when set (NULL: impossible). May be NULL.
+     */
+    EventNotifier *(*queue_external)(DeviceState *transport, uint16_t index, bool external);
 } VirtioTransportOps;
 
 struct VirtioDevice {
