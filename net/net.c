@@ -259,6 +259,16 @@ NetClient *net_client_find(const char *id, unsigned queue_index)
     return NULL;
 }
 
+NetClient *net_client_first(const char *model, const char *id)
+{
+    for (NetClient *nc = clients; nc; nc = nc->next) {
+        if (!strcmp(nc->model, model) && (!id || !strcmp(nc->name, id))) {
+            return nc;
+        }
+    }
+    return NULL;
+}
+
 unsigned net_client_find_all(const char *id, NetClient **out, unsigned max)
 {
     unsigned n = 0;

@@ -188,8 +188,7 @@ static bool parse_port(const char *text, int lowest, int *port)
     return true;
 }
 
-/* Returns NULL when done, or what is wrong. */
-static const char *add_hostfwd(Slirp *slirp, const char *rule)
+const char *slirp_net_hostfwd_add(Slirp *slirp, const char *rule)
 {
     g_auto(GStrv) halves = g_strsplit(rule, "-", 2);
     g_auto(GStrv) host = NULL;
@@ -229,6 +228,20 @@ static const char *add_hostfwd(Slirp *slirp, const char *rule)
     return NULL;
 }
 
+const char *slirp_net_hostfwd_remove(Slirp *slirp, const char *place)
+{
+    g_auto(GStrv) host = g_strsplit(place, ":", 3);
+    struct in_addr addr = { .s_addr = INADDR_ANY };
+    bool udp = host[0] && !strcmp(host[0], "udp");
+    int port;
+
+    if (!host[0] || !host[1] || !host[2] || (!udp && *host[0] && strcmp(host[0], "tcp")) ||
+        (*host[1] && inet_pton(AF_INET, host[1], &addr) != 1) || !parse_port(host[2], 0, &port)) {
+        return "invalid format";
+    }
+    return slirp_remove_hostfwd(slirp, udp, addr, port) < 0 ? "not found" : NULL;
+}
+
 static const char *add_guestfwd(Slirp *slirp, const char *rule)
 {
     g_auto(GStrv) halves = g_strsplit(rule, "-", 2);
@@ -258,7 +271,7 @@ bool slirp_net_config_forward(Slirp *slirp, const SlirpNetConfig *config, const 
                               Error **errp)
 {
     for (const StringList *s = opts->hostfwd; s; s = s->next) {
-        const char *why = add_hostfwd(slirp, s->value->str);
+        const char *why = slirp_net_hostfwd_add(slirp, s->value->str);
 
         if (why) {
             error_setg(errp, "Invalid host forwarding rule '%s' (%s)", s->value->str, why);

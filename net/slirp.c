@@ -253,8 +253,26 @@ undo_client:
     return false;
 }
 
+static const char *user_hostfwd_add(NetClient *nc, const char *rule)
+{
+    return slirp_net_hostfwd_add(container_of(nc, UserNet, nc)->slirp, rule);
+}
+
+static const char *user_hostfwd_remove(NetClient *nc, const char *place)
+{
+    return slirp_net_hostfwd_remove(container_of(nc, UserNet, nc)->slirp, place);
+}
+
+static char *user_connections(NetClient *nc)
+{
+    return slirp_connection_info(container_of(nc, UserNet, nc)->slirp);
+}
+
 static const NetSlirpOps module_ops = {
     .open = user_open,
+    .hostfwd_add = user_hostfwd_add,
+    .hostfwd_remove = user_hostfwd_remove,
+    .connections = user_connections,
 };
 
 NEMU_MODULE("net-slirp", &module_ops);

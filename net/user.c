@@ -17,4 +17,11 @@ bool net_open_user(const Netdev *netdev, Error **errp)
 
     return ops && ops->open(netdev->id, &netdev->u.user, errp);
 }
+NetClient *net_user_find(const char *id, const NetSlirpOps **ops)
+{
+    NetClient *nc = net_client_first("user", id);
+
+    *ops = nc ? module_load("net-slirp", NULL) : NULL;
+    return nc;
+}
 #endif

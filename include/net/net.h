@@ -65,6 +65,8 @@ MODULE_API void net_client_init(NetClient *nc, const NetClientOps *ops, const ch
 /* Leaves its peer unconnected, frees queued frames, calls cleanup. */
 MODULE_API void net_client_del(NetClient *nc);
 NetClient *net_client_find(const char *id, unsigned queue_index);
+/* The first client of @model, of the name @id unless that is NULL. */
+NetClient *net_client_first(const char *model, const char *id);
 /* All queues of @id in order; returns how many. */
 unsigned net_client_find_all(const char *id, NetClient **out, unsigned max);
 void net_clients_foreach(void (*fn)(NetClient *nc, void *opaque), void *opaque);

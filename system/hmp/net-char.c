@@ -4,6 +4,7 @@
 #include "chardev/chardev.h"
 #include "hmp-text.h"
 #include "net/filter.h"
+#include "net/slirp-module.h"
 #include "qapi-commands.h"
 
 /* ---- character devices ---- */
@@ -145,6 +146,70 @@ static bool run_announce_self(Hmp *hmp, const HmpArgs *args, Error **errp)
     return ok;
 }
 
+#ifdef CONFIG_SLIRP
+/* "[netdev_id] WHAT": the netdev and *@what; NULL: there is none, as was said. */
+static NetClient *user_netdev(Hmp *hmp, const HmpArgs *args, const char **what, const NetSlirpOps **ops)
+{
+    const char *id = hmp_has(args, "what") ? hmp_string(args, "first") : NULL;
+    NetClient *nc = net_user_find(id, ops);
+
+    *what = hmp_string(args, id ? "what" : "first");
+    if (!nc && id) {
+        hmp_printf(hmp, net_client_find(id, 0) ? "'%s' is not a user mode network device\n" : "unrecognized netdev id '%s'\n", id);
+    } else if (!nc) {
+        hmp_puts(hmp, "user mode network stack not in use\n");
+    }
+    return nc;
+}
+
+static bool run_hostfwd_add(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    const NetSlirpOps *ops;
+    const char *rule, *why;
+    NetClient *nc = user_netdev(hmp, args, &rule, &ops);
+
+    why = nc ? ops->hostfwd_add(nc, rule) : NULL;
+    if (why) {
+        hmp_printf(hmp, "Invalid host forwarding rule '%s' (%s)\n", rule, why);
+    }
+    return true;
+}
+
+static bool run_hostfwd_remove(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    const NetSlirpOps *ops;
+    const char *place, *why;
+    NetClient *nc = user_netdev(hmp, args, &place, &ops);
+
+    why = nc ? ops->hostfwd_remove(nc, place) : NULL;
+    if (why && !strcmp(why, "invalid format")) {
+        hmp_puts(hmp, "invalid format\n");
+    } else if (nc) {
+        hmp_printf(hmp, "host forwarding rule for %s %s\n", place, why ? why : "removed");
+    }
+    return true;
+}
+
+static void print_connections(NetClient *nc, void *opaque)
+{
+    const NetSlirpOps *ops;
+
+    if (!strcmp(nc->model, "user")) {
+        g_autofree char *text = NULL;
+
+        net_user_find(nc->name, &ops);
+        text = ops->connections(nc);
+        hmp_printf(opaque, "Hub -1 (%s):\n%s", nc->name, text);
+    }
+}
+
+static bool info_usernet(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    net_clients_foreach(print_connections, hmp);
+    return true;
+}
+#endif
+
 #define CHARDEV_ID { "id", HMP_STRING, .complete = hmp_complete_chardev }
 
 HMP_COMMANDS(net_char_commands) = {
@@ -168,11 +233,22 @@ HMP_COMMANDS(net_char_commands) = {
                { "id", HMP_STRING, .optional = true }), run_announce_self },
     { "set_link", "name on|off", "change the link status of a network adapter",
       HMP_ARGS({ "name", HMP_STRING, .complete = hmp_complete_nic }, { "up", HMP_SWITCH }), run_set_link },
+#ifdef CONFIG_SLIRP
+    { "hostfwd_add", "[netdev_id] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport",
+      "redirect TCP or UDP connections from host to guest (requires -net user)",
+      HMP_ARGS({ "first", HMP_STRING, .complete = hmp_complete_netdev }, { "what", HMP_STRING, .optional = true }), run_hostfwd_add },
+    { "hostfwd_remove", "[netdev_id] [tcp|udp]:[hostaddr]:hostport", "remove host-to-guest TCP or UDP redirection",
+      HMP_ARGS({ "first", HMP_STRING, .complete = hmp_complete_netdev }, { "what", HMP_STRING, .optional = true }),
+      run_hostfwd_remove },
+#endif
     HMP_END
 };
 
 HMP_INFO(net_char_infos) = {
     { "chardev", "", "show the character devices", NULL, info_chardev },
     { "network", "", "show the network state", NULL, info_network },
+#ifdef CONFIG_SLIRP
+    { "usernet", "", "show user network stack connection states", NULL, info_usernet },
+#endif
     HMP_END
 };

@@ -56,9 +56,14 @@ SAME = ['nosuch', 'info nosuch', 'help nosuch', 'help info nosuch', 'help cont',
         'qom-set /machine nosuch 1', 'qom-set -j /machine usb {', 'qom-get /objects/io0 poll-max-ns',
         'qom-set /objects/io0 poll-max-ns 7', 'qom-get /objects/io0 poll-max-ns',
         'info qom-tree /nosuch', 'info qom-tree /objects',
-        'stop', 'cont', 'info status', 's', 'c', '', '   ', 'system_powerdown', 'info balloon x']
+        'info block-jobs', 'info balloon', 'balloon 100', 'balloon', 'block_job_cancel x', 'block_job_pause x', 'block_job_set_speed x 1',
+        'block_job_complete x', 'nbd_server_stop', 'nbd_server_start -w x:1', 'nbd_server_add x', 'nbd_server_remove x', 'snapshot_blkdev x',
+        'drive_backup x /tmp/y', 'drive_mirror x /tmp/y', 'block_stream x', 'snapshot_blkdev_internal x y',
+        'hostfwd_add tcp::1-:2', 'hostfwd_remove tcp::1', 'info usernet', 'netdev_add user,id=u9', 'info usernet', 'hostfwd_add nosuch tcp::1-:2',
+        'hostfwd_add xyz::1-:2', 'hostfwd_add tcp::x-:2', 'hostfwd_remove tcp::1', 'hostfwd_remove u9 udp::1', 'hostfwd_remove foo',
+        'hostfwd_remove io0 tcp::1', 'netdev_del u9', 'stop', 'cont', 'info status', 's', 'c', '', '   ', 'system_powerdown', 'info balloon x']
 # Texts that name the machine or the program.
-DIFFERENT = {'info balloon x', 'chardev-add null,id=c9', 'info qom-tree /objects', 'qom-set -j /machine usb {', 'drive_add 0 if=none,id=dd',
+DIFFERENT = {'info balloon x', 'nbd_server_add x', 'drive_mirror x /tmp/y', 'chardev-add null,id=c9', 'info qom-tree /objects', 'qom-set -j /machine usb {', 'drive_add 0 if=none,id=dd',
              'info chardev', 'log trace:nosuch*', 'info registers', 'device_add'}
 
 
@@ -137,6 +142,33 @@ def test_memory():
         runner.equal(hmp(vm, 'p /x $rip'), '0xfff0\n', 'register')
         assert re.match(r'portb\[0x0510\] = 0x[0-9a-f]{2}\n$', hmp(vm, 'i /b 0x510'))
         runner.equal(hmp(vm, 'o /b 0x80 1'), '', 'o')
+
+
+def test_jobs():
+    """A disk is copied, gets a snapshot on top and is served, all by the human monitor."""
+    with emulator('-netdev', 'user,id=u', '-device', 'virtio-net-pci,netdev=u') as vm:
+        disk, copy, top = (vm.path(n) for n in ('disk', 'copy', 'top'))
+        with open(disk, 'wb') as f:
+            f.write(os.urandom(1 << 20))
+        runner.equal(hmp(vm, 'drive_add 0 if=none,id=dd,file=%s,format=raw' % disk), 'OK\n', 'drive_add')
+        runner.equal(hmp(vm, 'drive_backup -f dd "%s" raw' % copy), '', 'drive_backup')
+        vm.qmp.wait_event('BLOCK_JOB_COMPLETED')
+        with open(disk, 'rb') as a, open(copy, 'rb') as b:
+            assert a.read() == b.read(), 'the copy differs'
+        assert 'Formatting' in hmp(vm, 'snapshot_blkdev dd "%s"' % top) or 'qcow2' in hmp(vm, 'info block dd'), hmp(vm, 'info block')
+        runner.equal(hmp(vm, 'snapshot_blkdev_internal dd one'), '', 'snapshot')
+        runner.equal(hmp(vm, 'snapshot_delete_blkdev_internal dd one'), '', 'its end')
+        runner.equal(hmp(vm, 'block_stream dd 64k'), '', 'stream')
+        assert re.match(r'Streaming device dd: Completed \d+ of 1048576 bytes, speed limit 65536 bytes/s\n', hmp(vm, 'info block-jobs')), \
+            hmp(vm, 'info block-jobs')
+        for command in ('pause', 'resume', 'cancel'):
+            runner.equal(hmp(vm, 'block_job_%s dd' % command), '', command)
+        vm.qmp.wait_event('BLOCK_JOB_CANCELLED')
+        runner.equal(hmp(vm, 'nbd_server_start -a unix:%s' % vm.path('nbd')), '', 'nbd')
+        runner.equal(hmp(vm, 'nbd_server_remove -f dd'), '', 'export')
+        runner.equal(hmp(vm, 'nbd_server_stop'), '', 'nbd')
+        runner.equal(hmp(vm, 'hostfwd_add u tcp:127.0.0.1:0-:80'), '', 'forwarding')
+        assert 'TCP[HOST_FORWARD]' in hmp(vm, 'info usernet'), hmp(vm, 'info usernet')
 
 
 def test_memsave():
