@@ -385,6 +385,7 @@ static const ObjectProperty virtio_net_properties[] = {
     PROP_INT32("speed", VirtioNet, speed, -1, "link speed in Mbit/s that the driver is told; -1: none"),
     PROP_STRING("duplex", VirtioNet, duplex, "\"half\" or \"full\", as the driver is told"),
     PROP_STRING("tx", VirtioNet, tx_mode, "how transmission is scheduled: \"bh\""),
+    PROP_BIT64("gso", VirtioNet, vdev.legacy_features, VIRTIO_NET_F_GSO, true, "for legacy drivers: no effect"),
 #define FEATURE(name, bit, def, text) PROP_BIT64(name, VirtioNet, vdev.host_features, bit, def, text)
     FEATURE("csum", VIRTIO_NET_F_CSUM, true, "checksums of sent packets can be left out"),
     FEATURE("guest_csum", VIRTIO_NET_F_GUEST_CSUM, true, "received packets may come without checksum"),

@@ -37,6 +37,8 @@ typedef struct RootPort {
     uint8_t chassis;
     uint16_t slot;
     bool hotplug;
+    uint32_t bus_reserve;       /* what firmware is asked to keep free behind the port; all ones: as it likes */
+    uint64_t io_reserve, mem_reserve, pref32_reserve, pref64_reserve;
     uint16_t slot_control;      /* before the write that is being handled */
     bool event_raised;          /* an enabled event is pending: the interrupt was sent */
     Timer patience;
@@ -303,6 +305,44 @@ static void init_slot(RootPort *rp)
                  PCI_EXP_RTCTL_SECEE | PCI_EXP_RTCTL_SENFEE | PCI_EXP_RTCTL_SEFEE);
 }
 
+/* A vendor capability that firmware for virtual machines looks for: length 32, type 1. */
+static bool init_reserve(RootPort *rp, Error **errp)
+{
+    enum { SIZE = 32, TYPE = 1, AT_TYPE = 3, AT_BUS = 4, AT_IO = 8, AT_MEM = 16, AT_PREF32 = 20, AT_PREF64 = 24 };
+    const struct { const char *name; uint64_t value; } narrow[] = {
+        { "mem-reserve", rp->mem_reserve }, { "pref32-reserve", rp->pref32_reserve },
+    };
+    PciDevice *pci = &rp->bridge.pci;
+    uint8_t *cap, at;
+
+    if (rp->bus_reserve == UINT32_MAX && (rp->io_reserve & rp->mem_reserve & rp->pref32_reserve & rp->pref64_reserve) == UINT64_MAX) {
+        return true;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(narrow); i++) {
+        if (narrow[i].value != UINT64_MAX && narrow[i].value >= 4 * GIB) {
+            error_setg(errp, "PCI resource reserve cap: %s must be less than 4G", narrow[i].name);
+            return false;
+        }
+    }
+    if (rp->pref32_reserve != UINT64_MAX && rp->pref64_reserve != UINT64_MAX) {
+        error_setg(errp, "PCI resource reserve cap: PREF32 and PREF64 conflict");
+        return false;
+    }
+    at = pci_add_capability(pci, PCI_CAP_ID_VNDR, 0, SIZE, errp);
+    if (!at) {
+        return false;
+    }
+    cap = pci->config + at;
+    cap[2] = SIZE;
+    cap[AT_TYPE] = TYPE;
+    pci_set_long(cap + AT_BUS, rp->bus_reserve);
+    pci_set_quad(cap + AT_IO, rp->io_reserve);
+    pci_set_long(cap + AT_MEM, (uint32_t)rp->mem_reserve);
+    pci_set_long(cap + AT_PREF32, (uint32_t)rp->pref32_reserve);
+    pci_set_quad(cap + AT_PREF64, rp->pref64_reserve);
+    return true;
+}
+
 /* The pair of chassis and slot is what a guest names the slot by. */
 static bool register_port(RootPort *rp, Error **errp)
 {
@@ -338,7 +378,7 @@ static bool realize(PciDevice *pci, Error **errp)
     }
     pci->config[PCI_INTERRUPT_PIN] = 1;
     if (!pcie_cap_init(pci, PCI_EXP_TYPE_ROOT_PORT, errp) || !pci_pm_init(pci, errp) ||
-        !msix_init_exclusive(pci, 1, 0, errp)) {
+        !msix_init_exclusive(pci, 1, 0, errp) || !init_reserve(rp, errp)) {
         unregister_port(rp);
         return false;
     }
@@ -391,6 +431,11 @@ static const ObjectProperty root_port_properties[] = {
     PROP_UINT8("chassis", RootPort, chassis, 0,
                "chassis number; the pair of chassis and slot is unique"),
     PROP_UINT16("slot", RootPort, slot, 0, "physical slot number"),
+    PROP_UINT32("bus-reserve", RootPort, bus_reserve, UINT32_MAX, "bus numbers that firmware keeps free behind the port"),
+    PROP_SIZE("io-reserve", RootPort, io_reserve, UINT64_MAX, "I/O ports likewise"),
+    PROP_SIZE("mem-reserve", RootPort, mem_reserve, UINT64_MAX, "memory below 4 GiB likewise"),
+    PROP_SIZE("pref32-reserve", RootPort, pref32_reserve, UINT64_MAX, "prefetchable memory below 4 GiB likewise"),
+    PROP_SIZE("pref64-reserve", RootPort, pref64_reserve, UINT64_MAX, "prefetchable memory likewise"),
     PROP_BOOL("hotplug", RootPort, hotplug, true, "devices can be added and removed at run time"),
     PROP_END
 };

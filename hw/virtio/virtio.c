@@ -526,6 +526,9 @@ static const ObjectProperty virtio_device_properties[] = {
                "require the driver to use platform DMA addresses"),
     PROP_BIT64("queue_reset", VirtioDevice, host_features, VIRTIO_F_RING_RESET, true,
                "offer the reset of single queues"),
+    PROP_BIT64("any_layout", VirtioDevice, legacy_features, VIRTIO_F_ANY_LAYOUT, true, "for legacy drivers: no effect"),
+    PROP_BIT64("notify_on_empty", VirtioDevice, legacy_features, VIRTIO_F_NOTIFY_ON_EMPTY, true,
+               "for legacy drivers: no effect"),
     PROP_END
 };
 

@@ -23,14 +23,15 @@ WANTED = {
     'virtio-blk-pci': 'drive bootindex iothread num-queues queue-size write-cache serial werror rerror '
                       'logical_block_size physical_block_size share-rw ioeventfd event_idx packed iommu_platform '
                       'ats page-per-vq addr multifunction',
-    'virtio-net-pci': 'netdev mac bootindex mq vectors rx_queue_size tx_queue_size host_mtu mrg_rxbuf csum '
+    'virtio-net-pci': 'netdev mac bootindex mq vectors rx_queue_size tx_queue_size host_mtu mrg_rxbuf csum gso any_layout '
                       'guest_csum host_tso4 guest_tso4 ioeventfd event_idx packed iommu_platform ats page-per-vq',
     'virtio-serial-pci': 'max_ports vectors ioeventfd packed iommu_platform',
     'virtserialport': 'nr chardev name', 'virtconsole': 'nr chardev name',
     'virtio-rng-pci': 'rng max-bytes period',
     'virtio-balloon-pci': 'deflate-on-oom free-page-reporting free-page-hint page-poison '
                           'guest-stats-polling-interval iothread',
-    'pcie-root-port': 'port chassis slot multifunction hotplug addr',
+    'pcie-root-port': 'port chassis slot multifunction hotplug addr bus-reserve io-reserve mem-reserve pref32-reserve '
+                      'pref64-reserve',
     'isa-serial': 'chardev index iobase irq', 'pvpanic': 'ioport events',
     'memory-backend-ram': 'size share merge dump prealloc prealloc-threads prealloc-context reserve host-nodes policy '
                           'x-use-canonical-path-for-ramblock-id',

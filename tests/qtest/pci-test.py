@@ -240,6 +240,23 @@ def test_placement_errors():
     refused("Bus 'rp' not found", *device('bus=rp'))
 
 
+def test_reserve():
+    """What firmware is asked to keep free, in a capability that it knows; none when nothing was asked for."""
+    ones = 'f' * 16
+    for options, want in (([], None), (['bus-reserve=2'], '20' '01' '02000000' + ones + ones + ones),
+                          (['bus-reserve=1', 'io-reserve=8k', 'mem-reserve=1M', 'pref64-reserve=4G'],
+                           '20' '01' '01000000' '0020000000000000' '00001000' 'ffffffff' '0000000001000000'),
+                          (['pref32-reserve=2M'], '20' '01' 'ffffffff' + ones + 'ffffffff' '00002000' + ones)):
+        with qtest.Emulator('-machine', 'virt', '-m', '64', '-nodefaults', *port('rp', 3, *options)) as vm:
+            function = pci.Host(vm).function(0, 3)
+            at = function.find_cap(9)
+            runner.equal(bytes(function.readb(at + 2 + i) for i in range(30)).hex() if at else None, want, str(options))
+    for options, error in ((['mem-reserve=5G'], 'mem-reserve must be less than 4G'),
+                           (['pref32-reserve=1M', 'pref64-reserve=1M'], 'PREF32 and PREF64 conflict')):
+        text = qtest.start_error('-machine', 'virt', '-nodefaults', *port('rp', 3, *options))
+        assert error in text, text
+
+
 def test_hostile_configuration():
     """Writes of all widths at all offsets of every function, then the machine must still be whole."""
     rnd = random.Random(7)

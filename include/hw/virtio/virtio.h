@@ -123,6 +123,7 @@ struct VirtioDevice {
     bool started;               /* between start() and stop() */
     bool vm_running;
     uint64_t host_features;     /* offered; feature properties set bits here before realize */
+    uint64_t legacy_features;   /* features of drivers before virtio 1, which there are none of here: kept, not offered */
     uint64_t guest_features;    /* as the driver wrote them; accepted once FEATURES_OK is set */
     uint8_t *config;            /* ops->config_size bytes */
     uint8_t config_generation;  /* atomics */
