@@ -28,6 +28,7 @@ static const struct {
     { GED_EVENT_NVDIMM, "\\_SB.NVDR", 0x80 },
     { GED_EVENT_PCI, "\\_SB.PCI0.PSCN", 0 },
     { GED_EVENT_POWER_BUTTON, "\\_SB.PWRB", 0x80 },
+    { GED_EVENT_VMGENID, "\\_SB.VGEN", 0x80 },
 };
 
 static void build_handler(Aml *a, uint32_t events)

@@ -72,6 +72,15 @@ void acpi_put_pointer(AcpiTables *t, uint32_t target, unsigned size)
     acpi_put(t, target, size);
 }
 
+void acpi_put_file_pointer(AcpiTables *t, const AcpiExtraFile *file, unsigned size)
+{
+    g_assert(!t->extra.name);
+    t->extra = *file;
+    t->extra_pointer = t->blob->len;
+    t->extra_size = size;
+    acpi_put(t, 0, size);
+}
+
 static uint8_t checksum(const uint8_t *data, size_t len)
 {
     uint8_t sum = 0;
@@ -270,7 +279,7 @@ void acpi_rsdp_build(const AcpiTables *t, uint64_t base, uint8_t out[ACPI_RSDP_S
 }
 
 /* Commands of the table loader; every one is 128 bytes, file names 56. */
-enum { LOADER_ALLOCATE = 1, LOADER_ADD_POINTER, LOADER_ADD_CHECKSUM };
+enum { LOADER_ALLOCATE = 1, LOADER_ADD_POINTER, LOADER_ADD_CHECKSUM, LOADER_WRITE_POINTER };
 enum { LOADER_ENTRY = 128, LOADER_NAME = 56, LOADER_ZONE_HIGH = 1, LOADER_ZONE_FSEG = 2 };
 
 static uint8_t *loader_entry(GByteArray *script, uint32_t command, const char *file)
@@ -291,12 +300,24 @@ static void loader_allocate(GByteArray *script, const char *file, uint32_t align
     e[8 + LOADER_NAME] = zone;
 }
 
-static void loader_pointer(GByteArray *script, const char *in, uint32_t offset, uint8_t size)
+static void loader_pointer(GByteArray *script, const char *in, const char *to, uint32_t offset, uint8_t size)
 {
     uint8_t *e = loader_entry(script, LOADER_ADD_POINTER, in);
-    memcpy(e + 4 + LOADER_NAME, ACPI_LOADER_TABLES_FILE, strlen(ACPI_LOADER_TABLES_FILE));
+    memcpy(e + 4 + LOADER_NAME, to, strlen(to));
     store_le32(e + 4 + 2 * LOADER_NAME, offset);
     e[8 + 2 * LOADER_NAME] = size;
+}
+
+/* The extra file: where it is goes into the tables, and where its interesting byte is back to us. */
+static void loader_extra(GByteArray *script, const AcpiTables *t)
+{
+    const AcpiExtraFile *f = &t->extra;
+    loader_allocate(script, f->name, f->align, LOADER_ZONE_HIGH);
+    loader_pointer(script, ACPI_LOADER_TABLES_FILE, f->name, t->extra_pointer, t->extra_size);
+    uint8_t *e = loader_entry(script, LOADER_WRITE_POINTER, f->address_file);
+    memcpy(e + 4 + LOADER_NAME, f->name, strlen(f->name));
+    store_le32(e + 8 + 2 * LOADER_NAME, f->address_offset);
+    e[12 + 2 * LOADER_NAME] = 8;
 }
 
 static void loader_checksum(GByteArray *script, const char *file, uint32_t at,
@@ -315,14 +336,17 @@ GByteArray *acpi_tables_loader_script(const AcpiTables *t)
     loader_allocate(script, ACPI_LOADER_TABLES_FILE, 64, LOADER_ZONE_HIGH);
     for (guint i = 0; i < t->pointers->len; i++) {
         const AcpiPointer *p = &g_array_index(t->pointers, AcpiPointer, i);
-        loader_pointer(script, ACPI_LOADER_TABLES_FILE, p->offset, p->size);
+        loader_pointer(script, ACPI_LOADER_TABLES_FILE, ACPI_LOADER_TABLES_FILE, p->offset, p->size);
+    }
+    if (t->extra.name) {
+        loader_extra(script, t);
     }
     for (guint i = 0; i < t->tables->len; i++) {
         const AcpiTableSpan *s = &g_array_index(t->tables, AcpiTableSpan, i);
         loader_checksum(script, ACPI_LOADER_TABLES_FILE, s->offset + HEADER_CHECKSUM,
                         s->offset, s->size);
     }
-    loader_pointer(script, ACPI_LOADER_RSDP_FILE, RSDP_XSDT, 8);
+    loader_pointer(script, ACPI_LOADER_RSDP_FILE, ACPI_LOADER_TABLES_FILE, RSDP_XSDT, 8);
     loader_checksum(script, ACPI_LOADER_RSDP_FILE, RSDP_CHECKSUM, 0, RSDP_V1_SIZE);
     loader_checksum(script, ACPI_LOADER_RSDP_FILE, RSDP_EXT_CHECKSUM, 0, ACPI_RSDP_SIZE);
     return script;

@@ -52,7 +52,9 @@ static FwCfgItem *find_item(FwCfgState *s, uint16_t key)
 static void item_set(FwCfgItem *item, const void *data, uint32_t size)
 {
     g_free(item->data);
-    *item = (FwCfgItem){ .data = g_memdup2(data, size), .fd = -1, .size = size };
+    item->data = g_memdup2(data, size);
+    item->fd = -1;
+    item->size = size;
 }
 
 void fw_cfg_set_bytes(FwCfgState *s, uint16_t key, const void *data, uint32_t size)
@@ -134,6 +136,19 @@ bool fw_cfg_add_file(FwCfgState *s, const char *name, const void *data, uint32_t
         return false;
     }
     item_set(&new_file(s, name)->item, data, size);
+    return true;
+}
+
+bool fw_cfg_add_writable_file(FwCfgState *s, const char *name, const void *data, uint32_t size, FwCfgWritten *written,
+                              void *opaque, Error **errp)
+{
+    if (!fw_cfg_add_file(s, name, data, size, errp)) {
+        return false;
+    }
+    FwCfgItem *item = &find_file(s, name)->item;
+    item->initial = g_memdup2(data, size);
+    item->written = written;
+    item->opaque = opaque;
     return true;
 }
 
@@ -293,6 +308,25 @@ static bool dma_read(FwCfgState *s, uint64_t addr, uint32_t len)
     return dma_zero(addr + n, len - n);
 }
 
+/* Only into a file that takes it, and only as much as it has. */
+static bool dma_write(FwCfgState *s, uint64_t addr, uint32_t len)
+{
+    FwCfgItem *item = find_item(s, s->selected);
+    if (!item || !item->written || len > left(s, item)) {
+        return false;
+    }
+    g_autofree uint8_t *data = g_malloc(len);
+    if (!guest_ram_read(&address_space_memory, addr, data, len)) {
+        return false;
+    }
+    if (len) {
+        memcpy(item->data + s->offset, data, len);
+    }
+    s->offset += len;
+    item->written(item->opaque, item->data);
+    return true;
+}
+
 /* The command lies in guest memory: u32 control, u32 length, u64 address, all big-endian. */
 static void dma_run(FwCfgState *s)
 {
@@ -313,7 +347,7 @@ static void dma_run(FwCfgState *s)
     if (control & DMA_READ) {
         ok = dma_read(s, addr, len);
     } else if (control & DMA_WRITE) {
-        ok = false;             /* no item is writable */
+        ok = dma_write(s, addr, len);
     } else if (control & DMA_SKIP) {
         s->offset += MIN(len, left(s, find_item(s, s->selected)));
     }
@@ -467,6 +501,7 @@ static void free_file(void *p)
 {
     FwCfgFile *f = p;
     g_free(f->item.data);
+    g_free(f->item.initial);
     g_free(f);
 }
 
@@ -528,6 +563,12 @@ static void fw_cfg_unrealize(DeviceState *dev)
 static void fw_cfg_reset(DeviceState *dev)
 {
     FwCfgState *s = FW_CFG(dev);
+    for (guint i = 0; i < s->files->len; i++) {
+        FwCfgItem *item = &((FwCfgFile *)s->files->pdata[i])->item;
+        if (item->initial) {
+            memcpy(item->data, item->initial, item->size);
+        }
+    }
     s->lazy_current = false;
     s->selected = FW_CFG_SIGNATURE;
     s->offset = 0;

@@ -291,8 +291,7 @@ static void build_bios(SmbiosWriter *w)
     end(w);
 }
 
-/* The first three fields of the UUID are little-endian (section 7.2.1). */
-static void put_uuid(SmbiosWriter *w, const char *text)
+void smbios_uuid_bytes(const char *text, uint8_t out[16])
 {
     static const uint8_t order[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
     uint8_t raw[16] = { 0 };
@@ -305,7 +304,17 @@ static void put_uuid(SmbiosWriter *w, const char *text)
         }
     }
     for (unsigned i = 0; i < 16; i++) {
-        put(w, raw[order[i]], 1);
+        out[i] = raw[order[i]];
+    }
+}
+
+static void put_uuid(SmbiosWriter *w, const char *text)
+{
+    uint8_t raw[16];
+
+    smbios_uuid_bytes(text, raw);
+    for (unsigned i = 0; i < 16; i++) {
+        put(w, raw[i], 1);
     }
 }
 

@@ -49,6 +49,16 @@ static bool info_uuid(Hmp *hmp, const HmpArgs *args, Error **errp)
     return true;
 }
 
+static bool info_vm_generation_id(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    g_autoptr(GuidInfo) info = qmp_query_vm_generation_id(errp);
+
+    if (info) {
+        hmp_printf(hmp, "%s\n", info->guid);
+    }
+    return info != NULL;
+}
+
 static bool info_kvm(Hmp *hmp, const HmpArgs *args, Error **errp)
 {
     g_autoptr(KvmInfo) info = qmp_query_kvm(errp);
@@ -303,6 +313,7 @@ HMP_INFO(machine_infos) = {
     { "version", "", "show the version of QEMU", NULL, info_version },
     { "name", "", "show the current VM name", NULL, info_name },
     { "uuid", "", "show the current VM UUID", NULL, info_uuid },
+    { "vm-generation-id", "", "Show Virtual Machine Generation ID", NULL, info_vm_generation_id },
     { "kvm", "", "show KVM information", NULL, info_kvm },
     { "cpus", "", "show infos for each CPU", NULL, info_cpus },
     { "iothreads", "", "show iothreads", NULL, info_iothreads },

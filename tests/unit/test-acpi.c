@@ -145,6 +145,8 @@ static AcpiTables *machine_tables(unsigned cpus, bool everything)
         c.serial[0] = (VirtAcpiSerial){ 0x3f8, 4 };
         c.serial[1] = (VirtAcpiSerial){ 0x2f8, 3 };
         c.pvpanic_port = 0x505;
+        c.vmgenid = true;
+        c.vmgenid_page = VIRT_VMGENID_PAGE;
     }
     return virt_acpi_build(&c);
 }

@@ -9,6 +9,7 @@
 #include "acpi-tables.h"
 #include "hw/acpi/ged.h"
 #include "hw/acpi/pci.h"
+#include "hw/acpi/vmgenid.h"
 #include "hw/boot/fw-cfg.h"
 
 static void build_cpus(Aml *a, const ArmVirtAcpiConfig *c)
@@ -88,6 +89,7 @@ static void build_motherboard(Aml *a, const ArmVirtAcpiConfig *c)
 
 static void build_dsdt(AcpiTables *t, const ArmVirtAcpiConfig *c)
 {
+    uint32_t events = GED_EVENT_POWER_BUTTON;
     const AcpiPciHost host = {
         .ecam_base = c->ecam.base, .buses = c->ecam.size / MIB, .coherent = true,
         .io = { { 0, ARM_VIRT_PCIE_PIO_SIZE, ARM_VIRT_PCIE_PIO } },
@@ -107,8 +109,11 @@ static void build_dsdt(AcpiTables *t, const ArmVirtAcpiConfig *c)
     acpi_build_pci_host(a, &host);
     build_motherboard(a, c);
     aml_end(a);
-    ged_build_aml(a, AML_SYSTEM_MEMORY, ARM_VIRT_GED, ARM_GIC_SPI_FIRST + ARM_VIRT_SPI_GED,
-                  GED_EVENT_POWER_BUTTON);
+    if (vmgenid_find()) {
+        vmgenid_build_aml(t, a, 0);
+        events |= GED_EVENT_VMGENID;
+    }
+    ged_build_aml(a, AML_SYSTEM_MEMORY, ARM_VIRT_GED, ARM_GIC_SPI_FIRST + ARM_VIRT_SPI_GED, events);
     g_assert(a->depth == 0);
     acpi_table_end(t);
 }

@@ -9,6 +9,7 @@
 #include "hw/acpi/hotplug.h"
 #include "hw/acpi/nvdimm.h"
 #include "hw/acpi/pci.h"
+#include "hw/acpi/vmgenid.h"
 #include "hw/i386/virt.h"
 
 static AcpiPciHost pci_host(const VirtAcpiConfig *c)
@@ -99,7 +100,7 @@ static void build_pvpanic(Aml *a, uint16_t port)
 }
 
 /* What can be plugged in, and the event device that tells of it. */
-static void build_hotplug(Aml *a, const VirtAcpiConfig *c)
+static void build_hotplug(AcpiTables *t, Aml *a, const VirtAcpiConfig *c)
 {
     uint32_t events = GED_EVENT_POWER_BUTTON;
 
@@ -121,6 +122,10 @@ static void build_hotplug(Aml *a, const VirtAcpiConfig *c)
 
         acpi_nvdimm_build_aml(a, &n);
         events |= GED_EVENT_NVDIMM;
+    }
+    if (c->vmgenid) {
+        vmgenid_build_aml(t, a, c->vmgenid_page);
+        events |= GED_EVENT_VMGENID;
     }
     ged_build_aml(a, AML_SYSTEM_IO, VIRT_PORT_GED, VIRT_GSI_GED, events);
 }
@@ -146,7 +151,7 @@ static void build_dsdt(AcpiTables *t, const VirtAcpiConfig *c)
         build_pvpanic(a, c->pvpanic_port);
     }
     aml_end(a);
-    build_hotplug(a, c);
+    build_hotplug(t, a, c);
 
     aml_name(a, "\\_S5");
     aml_begin_package(a, 4);

@@ -27,6 +27,8 @@ typedef struct VirtAcpiConfig {
     const NumaState *numa;      /* NULL: no nodes */
     bool hmat;
     AcpiRange ram[2], device_memory;    /* for the nodes; size 0: none */
+    bool vmgenid;
+    uint64_t vmgenid_page;      /* 0: firmware places it */
     bool cpu_hotplug;
     unsigned memory_slots;
     const GByteArray *nfit;     /* structures of the NFIT; NULL: no NVDIMMs */

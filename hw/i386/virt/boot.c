@@ -10,6 +10,7 @@
 #include "accel/accel.h"
 #include "acpi.h"
 #include "hw/acpi/fw-cfg.h"
+#include "hw/acpi/vmgenid.h"
 #include "hw/boot/bootorder.h"
 #include "hw/boot/smbios.h"
 #include "hw/char/serial.h"
@@ -71,6 +72,8 @@ static AcpiTables *build_acpi(VirtMachine *v)
         apic_ids[i] = x86_apic_id(&m->smp, i);
         present[i] = cpu_by_index(i) != NULL;
     }
+    c.vmgenid = vmgenid_find() != NULL;
+    c.vmgenid_page = v->has_firmware ? 0 : VIRT_VMGENID_PAGE;
     for (DeviceState *d = v->isa->bus.devices; d; d = d->next_on_bus) {
         describe_isa_device(d, &c);
     }
@@ -83,9 +86,9 @@ static bool place_acpi(VirtMachine *v, Error **errp)
     const uint64_t base = VIRT_ACPI_BASE + ACPI_TABLES_OFFSET;
     g_autoptr(AcpiTables) tables = build_acpi(v);
     g_autoptr(GByteArray) placed = acpi_tables_place(tables, base);
-    if (base + placed->len > VIRT_ACPI_END) {
-        error_setg(errp, "the ACPI tables take %u bytes; there is room for %u", placed->len,
-                   (unsigned)(VIRT_ACPI_END - base));
+    const uint64_t end = vmgenid_find() ? VIRT_VMGENID_PAGE : VIRT_ACPI_END;
+    if (base + placed->len > end) {
+        error_setg(errp, "the ACPI tables take %u bytes; there is room for %u", placed->len, (unsigned)(end - base));
         return false;
     }
     if (v->acpi) {
@@ -246,6 +249,9 @@ static bool write_memory(VirtMachine *v, bool fresh, Error **errp)
     if (v->acpi && !guest_ram_write(&address_space_memory, VIRT_ACPI_BASE, v->acpi->data,
                                     v->acpi->len)) {
         error_setg(errp, "no RAM for the ACPI tables at 0x%" PRIx64, VIRT_ACPI_BASE);
+        return false;
+    }
+    if (v->acpi && vmgenid_find() && !vmgenid_place(vmgenid_find(), VIRT_VMGENID_PAGE, errp)) {
         return false;
     }
     return write_smbios(v, errp) && boot_plan_apply(v->boot, &address_space_memory, fresh, errp);

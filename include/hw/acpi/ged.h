@@ -22,6 +22,7 @@ typedef enum GedEvent {
     GED_EVENT_NVDIMM = 1 << 2,
     GED_EVENT_PCI = 1 << 3,
     GED_EVENT_POWER_BUTTON = 1 << 4,
+    GED_EVENT_VMGENID = 1 << 5,
 } GedEvent;
 
 typedef struct GedState {

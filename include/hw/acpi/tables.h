@@ -19,10 +19,20 @@
 #define ACPI_LOADER_RSDP_FILE "etc/acpi/rsdp"
 #define ACPI_LOADER_TABLES_FILE "etc/acpi/tables"
 
+/* A file that firmware is to place too, and into which file to write where a byte of it is. */
+typedef struct AcpiExtraFile {
+    const char *name;
+    uint32_t align;
+    const char *address_file;
+    uint32_t address_offset;
+} AcpiExtraFile;
+
 typedef struct AcpiTables {
     GByteArray *blob;           /* all tables; address fields hold offsets into it */
     GArray *tables;             /* struct AcpiTableSpan, in order */
     GArray *pointers;           /* struct AcpiPointer */
+    AcpiExtraFile extra;        /* name NULL: none */
+    uint32_t extra_pointer, extra_size;         /* the field in @blob that has its address */
     uint32_t dsdt, xsdt;        /* offsets in @blob */
     bool table_open;
     char oem_id[6], oem_table_id[8];
@@ -57,6 +67,8 @@ void acpi_put_zeros(AcpiTables *t, unsigned count);
 void acpi_put_address(AcpiTables *t, const AcpiAddress *address);
 /* A field of @size bytes that will hold the address of the blob's byte @target. */
 void acpi_put_pointer(AcpiTables *t, uint32_t target, unsigned size);
+/* The same for the start of @file, of which a set can have one. Only for firmware. */
+void acpi_put_file_pointer(AcpiTables *t, const AcpiExtraFile *file, unsigned size);
 
 /* What the fixed table says on a hardware-reduced machine. */
 typedef struct AcpiFadt {

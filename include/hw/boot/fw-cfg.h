@@ -31,12 +31,18 @@ typedef enum FwCfgKey {
 #define FW_CFG_MAX_NAME 55
 #define FW_CFG_ARCH_KEYS 8
 
+/* The guest has written into a file, whose bytes these are now. */
+typedef void FwCfgWritten(void *opaque, const uint8_t *data);
+
 /* Where an item's bytes are: @data, or a part of a host file, read when the guest reads. */
 typedef struct FwCfgItem {
     uint8_t *data;
     int fd;                     /* -1: @data; not owned */
     uint64_t fd_offset;
     uint32_t size;
+    FwCfgWritten *written;      /* NULL: the guest cannot write */
+    uint8_t *initial;           /* what it is at a reset then */
+    void *opaque;
 } FwCfgItem;
 
 typedef struct FwCfgFile {
@@ -83,6 +89,9 @@ void fw_cfg_set_fd(FwCfgState *s, uint16_t key, int fd, uint64_t offset, uint32_
 /* False when the name is taken or too long. */
 bool fw_cfg_add_file(FwCfgState *s, const char *name, const void *data, uint32_t size,
                      Error **errp);
+/* The same for a file that the guest may write to by DMA; at a reset it has these bytes again. */
+bool fw_cfg_add_writable_file(FwCfgState *s, const char *name, const void *data, uint32_t size, FwCfgWritten *written,
+                              void *opaque, Error **errp);
 /* Other bytes for a file that is there. The directory tells the new size when it is read next. */
 void fw_cfg_replace_file(FwCfgState *s, const char *name, const void *data, uint32_t size);
 /*

@@ -19,6 +19,8 @@ typedef struct SmbiosRange {
     uint64_t addr, size;
 } SmbiosRange;
 
+/* Of a valid UUID or ""; its first three fields are little-endian (section 7.2.1). */
+void smbios_uuid_bytes(const char *text, uint8_t out[16]);
 /* The structures, without the entry point. Caller unrefs. */
 GByteArray *smbios_build(const MachineState *m, const SmbiosRange *ram, unsigned ranges, Error **errp);
 /* The 64-bit entry point for tables of @size bytes at @addr. */

@@ -14,6 +14,7 @@
 #define VIRT_EBDA_START         UINT64_C(0x9fc00)       /* reserved from here to 1 MiB */
 #define VIRT_ACPI_BASE          UINT64_C(0xe0000)       /* RSDP, then the tables */
 #define VIRT_ACPI_END           VIRT_SMBIOS_BASE
+#define VIRT_VMGENID_PAGE       UINT64_C(0xef000)       /* with that device, the last one before SMBIOS */
 #define VIRT_SMBIOS_BASE        UINT64_C(0xf0000)       /* entry point, where Linux looks; then the tables */
 #define VIRT_SMBIOS_END         VIRT_RESET_VECTOR
 #define VIRT_RESET_VECTOR       UINT64_C(0xffff0)       /* real-mode F000:FFF0 */

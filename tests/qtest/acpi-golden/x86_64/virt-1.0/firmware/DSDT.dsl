@@ -1136,6 +1136,37 @@ DefinitionBlock ("", "DSDT", 2, "NEMU  ", "NEMUVIRT", 0x00000001)
         }
     }
 
+    Name (VGIA, 0x7E030000)
+    Scope (\_SB)
+    {
+        Device (VGEN)
+        {
+            Name (_HID, "NEMU0001")  // _HID: Hardware ID
+            Name (_CID, "VM_Gen_Counter")  // _CID: Compatible ID
+            Name (_DDN, "VM_Gen_Counter")  // _DDN: DOS Device Name
+            Method (_STA, 0, NotSerialized)  // _STA: Status
+            {
+                If ((VGIA == Zero))
+                {
+                    Return (Zero)
+                }
+
+                Return (0x0F)
+            }
+
+            Method (ADDR, 0, NotSerialized)
+            {
+                Local0 = Package (0x02)
+                    {
+                        Zero,
+                        Zero
+                    }
+                Local0 [Zero] = (VGIA + 0x28)
+                Return (Local0)
+            }
+        }
+    }
+
     Scope (\_SB)
     {
         Device (PWRB)
@@ -1167,6 +1198,11 @@ DefinitionBlock ("", "DSDT", 2, "NEMU  ", "NEMUVIRT", 0x00000001)
                 If ((Local0 & 0x10))
                 {
                     Notify (\_SB.PWRB, 0x80) // Status Change
+                }
+
+                If ((Local0 & 0x20))
+                {
+                    Notify (\_SB.VGEN, 0x80) // Status Change
                 }
             }
         }
