@@ -32,6 +32,8 @@ typedef struct CpuOps {
     bool (*translate)(CpuState *cpu, uint64_t address, uint64_t *physical);
     /* "info mem" (@ranges) and "info tlb" text. */
     void (*print_mappings)(CpuState *cpu, bool ranges, GString *out);
+    /* Registers as ELF notes for dumps of guest memory. */
+    void (*dump_notes)(CpuState *cpu, GByteArray *out);
     /* The architecture's id: APIC id, MPIDR. */
     uint64_t (*arch_id)(CpuState *cpu);
     /* Values to power-on state; the accelerator is told before the CPU runs. */

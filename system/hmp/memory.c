@@ -395,6 +395,44 @@ static bool run_pmemsave(Hmp *hmp, const HmpArgs *args, Error **errp)
     return qmp_pmemsave(&a, errp);
 }
 
+/* "-z", "-l", "-s" and "-w" name formats. */
+static bool run_dump(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    static const struct {
+        const char *flag;
+        DumpGuestMemoryFormat format;
+    } formats[] = {
+        { "zlib", DUMP_GUEST_MEMORY_FORMAT_KDUMP_ZLIB }, { "lzo", DUMP_GUEST_MEMORY_FORMAT_KDUMP_LZO },
+        { "snappy", DUMP_GUEST_MEMORY_FORMAT_KDUMP_SNAPPY }, { "windmp", DUMP_GUEST_MEMORY_FORMAT_WIN_DMP },
+    };
+    g_autofree char *protocol = g_strdup_printf("file:%s", hmp_string(args, "filename"));
+    QmpDumpGuestMemoryArgs a = {
+        .paging = hmp_bool(args, "paging"), .protocol = protocol,
+        .has_detach = true, .detach = hmp_bool(args, "detach"),
+        .has_begin = hmp_has(args, "begin"), .begin = hmp_number(args, "begin", 0),
+        .has_length = hmp_has(args, "length"), .length = hmp_number(args, "length", 0),
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+        if (hmp_bool(args, formats[i].flag)) {
+            a.has_format = true;
+            a.format = formats[i].format;
+        }
+    }
+    return qmp_dump_guest_memory(&a, errp);
+}
+
+static bool info_dump(Hmp *hmp, const HmpArgs *args, Error **errp)
+{
+    g_autoptr(DumpQueryResult) r = qmp_query_dump(errp);
+
+    hmp_printf(hmp, "Status: %s\n", DumpStatus_str(r->status));
+    if (r->status == DUMP_STATUS_ACTIVE) {
+        hmp_printf(hmp, "Finished: %.2f %%\n", r->total ? 100.0 * (double)r->completed / (double)r->total : 0.0);
+    }
+    return true;
+}
+
 /* ---- CPUs ---- */
 
 static bool run_cpu(Hmp *hmp, const HmpArgs *args, Error **errp)
@@ -535,11 +573,18 @@ HMP_COMMANDS(memory_commands) = {
       HMP_ARGS({ "val", HMP_NUMBER }, { "size", HMP_NUMBER }, { "filename", HMP_FILE }), run_memsave },
     { "pmemsave", "addr size file", "save to disk physical memory dump starting at 'addr' of size 'size'",
       HMP_ARGS({ "val", HMP_NUMBER }, { "size", HMP_NUMBER }, { "filename", HMP_FILE }), run_pmemsave },
+    { "dump-guest-memory", "[-p] [-d] [-z|-l|-s|-w] filename [begin length]", "dump guest memory into file 'filename'.",
+      HMP_ARGS({ "paging", HMP_FLAG, .flag = 'p' }, { "detach", HMP_FLAG, .flag = 'd' },
+               { "windmp", HMP_FLAG, .flag = 'w' }, { "zlib", HMP_FLAG, .flag = 'z' },
+               { "lzo", HMP_FLAG, .flag = 'l' }, { "snappy", HMP_FLAG, .flag = 's' },
+               { "filename", HMP_FILE }, { "begin", HMP_NUMBER, .optional = true },
+               { "length", HMP_NUMBER, .optional = true }), run_dump },
     { "cpu", "index", "set the default CPU", HMP_ARGS({ "index", HMP_NUMBER }), run_cpu },
     HMP_END
 };
 
 HMP_INFO(memory_infos) = {
+    { "dump", "", "Display the latest dump status", NULL, info_dump },
     { "registers", "[-a|vcpu]", "show the cpu registers (-a: show register info for all cpus; vcpu: specific vCPU "
       "to query; show the current CPU's registers if no argument is specified)",
       HMP_ARGS({ "all", HMP_FLAG, .flag = 'a' }, { "vcpu", HMP_NUMBER, .optional = true }), info_registers },

@@ -6,6 +6,10 @@
  * Main thread with the machine lock.
  */
 #include "util/osdep.h"
+
+#include <elf.h>
+#include "system/dump.h"
+#include "util/bswap.h"
 #include "accel/accel.h"
 #include "accel/kvm.h"
 #include "cpu.h"
@@ -142,7 +146,25 @@ static uint64_t arm_cpu_arch_id(CpuState *cs)
     return ARM_CPU(cs)->mp_affinity;
 }
 
+/* NT_PRSTATUS of arm64: struct elf_prstatus with X0 to X30, SP, PC, PSTATE. */
+static void arm_cpu_dump_notes(CpuState *cs, GByteArray *out)
+{
+    enum { SIZE = 392, PID = 32, REGS = 112 };
+    const ArmRegisters *r = &ARM_CPU(cs)->regs;
+    uint8_t b[SIZE] = { 0 };
+
+    store_le32(b + PID, cs->index + 1);
+    for (unsigned i = 0; i < ARM_GPR_COUNT; i++) {
+        store_le64(b + REGS + i * 8, r->x[i]);
+    }
+    store_le64(b + REGS + 31 * 8, r->sp);
+    store_le64(b + REGS + 32 * 8, r->pc);
+    store_le64(b + REGS + 33 * 8, r->pstate);
+    dump_append_note(out, "CORE", NT_PRSTATUS, b, sizeof(b));
+}
+
 static const CpuOps arm_cpu_ops = {
+    .dump_notes = arm_cpu_dump_notes,
     .print_state = arm_cpu_print_state,
     .arch_id = arm_cpu_arch_id,
     .reset = arm_cpu_reset,

@@ -386,6 +386,7 @@ static uint64_t x86_cpu_arch_id(CpuState *cs)
 
 static const CpuOps x86_cpu_ops = {
     .print_state = x86_cpu_print_state,
+    .dump_notes = x86_cpu_dump_notes,
     .get_register = x86_cpu_get_register,
     .translate = x86_cpu_translate,
     .print_mappings = x86_cpu_print_mappings,

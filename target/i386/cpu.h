@@ -180,6 +180,7 @@ void x86_cpu_reset(CpuState *cpu);
 void x86_reset_xsave(X86Registers *r);
 bool x86_cpu_is_boot_cpu(const X86Cpu *cpu);
 void x86_cpu_print_state(CpuState *cpu, GString *out);
+void x86_cpu_dump_notes(CpuState *cpu, GByteArray *out);
 bool x86_cpu_get_register(CpuState *cpu, const char *name, int64_t *value);
 /* Through the guest's page tables; registers loaded. */
 bool x86_cpu_translate(CpuState *cpu, uint64_t address, uint64_t *physical);

@@ -28,7 +28,7 @@ spec.loader.exec_module(analyze)
 GOLDEN = os.path.join(HERE, 'state-tables.json')
 # One of everything that has state.
 DEVICES = ['virtio-rng-pci', 'virtio-net-pci', 'virtio-serial-pci', 'virtio-balloon-pci', 'pcie-root-port,chassis=1',
-           'vmgenid', 'pvpanic-pci', 'virtio-blk-pci,drive=d', 'virtio-mem-pci,memdev=m', 'virtio-pmem-pci,memdev=p']
+           'vmgenid', 'vmcoreinfo', 'pvpanic-pci', 'virtio-blk-pci,drive=d', 'virtio-mem-pci,memdev=m', 'virtio-pmem-pci,memdev=p']
 
 
 def tables():

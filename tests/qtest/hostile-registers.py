@@ -41,8 +41,8 @@ OTHERS = {'virtconsole', 'virtserialport', 'virtio-balloon-pci-non-transitional'
           'virtio-blk-device', 'virtio-net-device', 'virtio-rng-device', 'virtio-serial-device',
           # The same devices behind virtio-mmio, which this machine does not have.
           'virtio-blk-device', 'virtio-net-device', 'virtio-rng-device', 'virtio-serial-device', 'virtio-mem', 'virtio-pmem',
-          # No registers: vmgenid-test has what a guest can write.
-          'vmgenid',
+          # No registers: vmgenid-test and dump-test have what a guest can write.
+          'vmgenid', 'vmcoreinfo',
           # Its register ends the program, which is what it is for: virt-machine-test has it.
           'isa-debug-exit',
           # Ports of the machine: memory-hotplug-test and nvdimm-test have them with what is in the slots.
