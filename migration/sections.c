@@ -13,8 +13,12 @@
 static char *device_place(DeviceState *dev)
 {
     const BusOps *bus = dev->bus ? object_ops(dev->bus, &bus_type) : NULL;
+    const DeviceOps *ops = object_ops(dev, &device_type);
     g_autofree char *path = NULL;
 
+    if (ops->state_place) {
+        return ops->state_place(dev);
+    }
     if (bus && bus->device_path) {
         return bus->device_path(dev);
     }

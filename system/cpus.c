@@ -55,6 +55,11 @@ OBJECT_TYPE(cpu_type) = {
     .instance_init = cpu_init, .instance_finalize = cpu_finalize,
 };
 
+char *cpu_state_place(DeviceState *dev)
+{
+    return g_strdup_printf("cpu-%d", CPU(dev)->index);
+}
+
 CpuState *cpu_first(void)
 {
     return first_cpu;

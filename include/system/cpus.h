@@ -72,6 +72,9 @@ struct CpuState {
 
 extern __thread CpuState *current_cpu;  /* NULL outside vCPU threads */
 
+/* For an architecture's DeviceOps: CPUs come in any order, so their state goes by index. */
+char *cpu_state_place(DeviceState *dev);
+
 CpuState *cpu_first(void);
 #define CPU_FOREACH(cpu) for (CpuState *cpu = cpu_first(); cpu; cpu = cpu->next)
 CpuState *cpu_by_index(int index);

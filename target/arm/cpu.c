@@ -172,7 +172,7 @@ static const CpuOps arm_cpu_ops = {
 
 static const DeviceOps arm_device_ops = {
     .realize = arm_cpu_realize, .unrealize = arm_cpu_unrealize,
-    .state = &arm_cpu_state, .category = DEVICE_CATEGORY_CPU,
+    .state = &arm_cpu_state, .state_place = cpu_state_place, .category = DEVICE_CATEGORY_CPU,
 };
 
 static const ObjectProperty arm_cpu_properties[] = {

@@ -398,7 +398,7 @@ static const CpuOps x86_cpu_ops = {
 
 static const DeviceOps x86_device_ops = {
     .realize = x86_cpu_realize, .unrealize = x86_cpu_unrealize,
-    .state = &x86_cpu_state, .category = DEVICE_CATEGORY_CPU,
+    .state = &x86_cpu_state, .state_place = cpu_state_place, .category = DEVICE_CATEGORY_CPU,
     .user_creatable = CONFIG_CPU_HOTPLUG, .hotpluggable = CONFIG_CPU_HOTPLUG,
 };
 

@@ -6,6 +6,7 @@
 
 Nothing is left afterwards: objects in the tree, file descriptors, memory.
 """
+import contextlib
 import os
 import re
 import sys
@@ -119,16 +120,23 @@ def footprint(g):
     return fds, private
 
 
-def test_loop():
+# What the guest has beside what is plugged in.
+DISK = ['-blockdev', 'driver=file,node-name=f,filename=/tmp/disk', '-device', 'virtio-blk-pci,drive=f']
+PORTS = [w for n in range(3) for w in ('-device', 'pcie-root-port,id=rp%d,chassis=%d' % (n, n + 1))]
+MEM = ['-object', 'memory-backend-ram,id=vm,size=512M', '-device', 'virtio-mem-pci,id=vmem,memdev=vm']
+
+
+def start(*args):
     random_file('/tmp/disk', 4 * MIB)
     os.truncate('/tmp/disk', 16 * MIB)
     random_file('/tmp/second', 2 * MIB)
-    with guest.Guest('-m', '256,slots=2,maxmem=2G', '-smp', '1,maxcpus=4,sockets=4', '-cpu', 'host', '-kernel', KERNEL,
-                     '-initrd', INITRD, '-append', 'console=ttyS0 quiet memhp_default_state=online_movable steps=plug',
-                     '-blockdev', 'driver=file,node-name=f,filename=/tmp/disk', '-device', 'virtio-blk-pci,drive=f',
-                     *[w for n in range(3) for w in ('-device', 'pcie-root-port,id=rp%d,chassis=%d' % (n, n + 1))],
-                     '-object', 'memory-backend-ram,id=vm,size=512M', '-device', 'virtio-mem-pci,id=vmem,memdev=vm',
-                     machine='virt,nvdimm=on', timeout=240) as g:
+    return guest.Guest('-m', '256,slots=2,maxmem=2G', '-smp', '1,maxcpus=4,sockets=4', '-cpu', 'host', '-kernel', KERNEL,
+                       '-initrd', INITRD, '-append', 'console=ttyS0 quiet memhp_default_state=online_movable steps=plug',
+                       *DISK, *PORTS, *MEM, *args, machine='virt,nvdimm=on', timeout=240)
+
+
+def test_loop():
+    with start() as g:
         wait(g, cpus=1, disks=1)
         persistent(g)
         objects, before = None, None
@@ -144,6 +152,36 @@ def test_loop():
         assert after[0] <= before[0] + 4, ('file descriptors', before, after)
         # The guest's own memory fills up with its work: 256 MiB, and no more than a little beside.
         assert after[1] < before[1] + 300 * 1024, ('memory', before, after)
+        assert 'failed' not in g.console(), g.console()[-2000:]
+        g.qmp.cmd('quit')
+        runner.equal(g.wait(), 0, 'exit status')
+
+
+def test_restore():
+    """What was plugged in is saved with the rest; the new process has it from its command line, in another order."""
+    g = start()
+    with contextlib.ExitStack() as stack:
+        stack.push(g)
+        wait(g, cpus=1, disks=1)
+        blocks = now(g)['memory']
+        for n in (1, 2):
+            g.qmp.cmd('device_add', {'driver': CPU, 'id': 'cpu%d' % n, 'socket-id': n, 'core-id': 0, 'thread-id': 0})
+        g.qmp.cmd('object-add', {'qom-type': 'memory-backend-ram', 'id': 'm1', 'size': 128 * MIB})
+        g.qmp.cmd('device_add', {'driver': 'pc-dimm', 'id': 'dimm1', 'memdev': 'm1'})
+        g.qmp.cmd('qom-set', path='vmem', property='requested-size', value=64 * MIB)
+        wait(g, cpus=3, memory=blocks + 2)
+        runner.wait_for(lambda: g.qmp.cmd('qom-get', path='vmem', property='size') == 64 * MIB, 240, 'virtio-mem')
+        new = ['-device', CPU + ',id=cpu2,socket-id=2,core-id=0,thread-id=0',
+               '-device', CPU + ',id=cpu1,socket-id=1,core-id=0,thread-id=0',
+               '-object', 'memory-backend-ram,id=m1,size=128M', '-device', 'pc-dimm,id=dimm1,memdev=m1']
+        g = g.restore_in_new_process(*new)
+        stack.push(g)
+        unplug(g, 'cpu2')
+        wait(g, cpus=2)
+        unplug(g, 'dimm1')
+        runner.equal(g.qmp.cmd('qom-get', path='vmem', property='size'), 64 * MIB)
+        g.qmp.cmd('qom-set', path='vmem', property='requested-size', value=0)
+        wait(g, cpus=2, memory=blocks)
         assert 'failed' not in g.console(), g.console()[-2000:]
         g.qmp.cmd('quit')
         runner.equal(g.wait(), 0, 'exit status')

@@ -34,6 +34,8 @@ typedef struct DeviceOps {
     const StateTable *state;                    /* &state_table_none when there is nothing to keep */
     /* The table of what a family's member adds to @state; loads after it. May be NULL, may give NULL. */
     const StateTable *(*member_state)(DeviceState *dev);
+    /* Where its state is, for devices whose bus does not tell: the same on both sides. Caller frees. May be NULL. */
+    char *(*state_place)(DeviceState *dev);
     const TypeInfo *bus;                        /* kind of bus that it sits on; NULL: none (system device) */
     /* A system device that others hang on: its part of firmware's paths ("virtio-mmio@...", caller frees). May be NULL. */
     char *(*firmware_node)(DeviceState *dev);
