@@ -74,13 +74,14 @@ static void cpu_write(void *opaque, GuestAddr addr, uint64_t value, unsigned siz
     }
 }
 
-static const MemoryRegionOps cpu_region_ops = {
-    .read = cpu_read, .write = cpu_write, .valid_min = 1, .valid_max = 4,
+static const AcpiSlotsOps cpu_slots_ops = {
+    .registers = { .read = cpu_read, .write = cpu_write, .valid_min = 1, .valid_max = 4 },
+    .size = ACPI_CPU_SLOTS_SIZE, .event = GED_EVENT_CPU, .type = ACPI_SLOT_TYPE_CPU,
 };
 
 OBJECT_TYPE(acpi_cpu_slots_type) = {
     .name = "acpi-cpu-hotplug", .parent = &acpi_slots_type,
     .description = "Registers for hot-plug of CPUs",
     .instance_size = sizeof(AcpiSlots),
-    .impls = TYPE_IMPLS({ &acpi_slots_type, &cpu_region_ops }),
+    .impls = TYPE_IMPLS({ &acpi_slots_type, &cpu_slots_ops }),
 };

@@ -257,19 +257,17 @@ OBJECT_TYPE(acpi_slots_type) = {
 AcpiSlots *acpi_slots_create(Object *parent, const TypeInfo *type, uint32_t count, GedState *ged,
                              Error **errp)
 {
-    const MemoryRegionOps *ops = type_ops(type, &acpi_slots_type);
+    const AcpiSlotsOps *ops = type_ops(type, &acpi_slots_type);
     DeviceState *dev = device_new(type);
     AcpiSlots *s = ACPI_SLOTS(dev);
-    bool cpus = type == &acpi_cpu_slots_type;
 
     s->ged = ged;
-    s->event = cpus ? GED_EVENT_CPU : GED_EVENT_MEMORY;
-    s->type = cpus ? ACPI_SLOT_TYPE_CPU : ACPI_SLOT_TYPE_DIMM;
+    s->event = ops->event;
+    s->type = ops->type;
     s->count = count;
     s->slots = g_new0(AcpiSlot, count);
     object_add_child(parent, type->name, dev, &error_abort);
-    memory_region_init_io(&s->io, OBJECT(s), ops, s, type->name,
-                          cpus ? ACPI_CPU_SLOTS_SIZE : ACPI_MEMORY_SLOTS_SIZE);
+    memory_region_init_io(&s->io, OBJECT(s), &ops->registers, s, type->name, ops->size);
     s->eject = bh_new(event_loop_main(), eject_devices, s);
     s->next = all_slots;
     all_slots = s;

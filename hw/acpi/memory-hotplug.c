@@ -60,13 +60,14 @@ static void memory_write(void *opaque, GuestAddr addr, uint64_t value, unsigned 
     }
 }
 
-static const MemoryRegionOps memory_region_ops = {
-    .read = memory_read, .write = memory_write, .valid_min = 1, .valid_max = 4,
+static const AcpiSlotsOps memory_slots_ops = {
+    .registers = { .read = memory_read, .write = memory_write, .valid_min = 1, .valid_max = 4 },
+    .size = ACPI_MEMORY_SLOTS_SIZE, .event = GED_EVENT_MEMORY, .type = ACPI_SLOT_TYPE_DIMM,
 };
 
 OBJECT_TYPE(acpi_memory_slots_type) = {
     .name = "acpi-memory-hotplug", .parent = &acpi_slots_type,
     .description = "Registers for hot-plug of DIMMs",
     .instance_size = sizeof(AcpiSlots),
-    .impls = TYPE_IMPLS({ &acpi_slots_type, &memory_region_ops }),
+    .impls = TYPE_IMPLS({ &acpi_slots_type, &memory_slots_ops }),
 };

@@ -6,7 +6,7 @@
  */
 #include "util/osdep.h"
 
-#include "hw/acpi/nvdimm.h"
+#include "hw/acpi/dimms.h"
 
 #define UUID_ROOT "2f10e7a4-9e91-11e4-89d3-123b93f75cba"
 #define UUID_NVDIMM "4309ac30-0d11-11e4-9191-0800200c9a66"
@@ -214,4 +214,19 @@ void acpi_nvdimm_build_aml(Aml *a, const AcpiNvdimmAml *n)
         build_nvdimm(a, slot);
     }
     aml_end(a);
+}
+
+uint32_t acpi_dimms_build_aml(Aml *a, const AcpiDimmsPlaces *p, unsigned slots, bool nvdimm)
+{
+    const AcpiNvdimmAml n = {
+        .page = p->page, .doorbell_space = p->space, .doorbell = p->doorbell, .slots = slots,
+    };
+
+    if (slots) {
+        acpi_memory_slots_build_aml(a, p->space, p->slots, slots);
+    }
+    if (nvdimm) {
+        acpi_nvdimm_build_aml(a, &n);
+    }
+    return (slots ? GED_EVENT_MEMORY : 0) | (nvdimm ? GED_EVENT_NVDIMM : 0);
 }

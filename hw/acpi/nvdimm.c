@@ -230,7 +230,7 @@ static bool nvdimm_acpi_realize(DeviceState *dev, Error **errp)
 {
     AcpiNvdimm *s = ACPI_NVDIMM(dev);
 
-    if (!memory_region_init_ram(&s->page, OBJECT(s), "nvdimm-acpi", ACPI_NVDIMM_PAGE_SIZE, errp)) {
+    if (!memory_region_init_ram(&s->page, OBJECT(s), "nvdimm-acpi", ACPI_NVDIMM_REGION_SIZE, errp)) {
         return false;
     }
     memory_region_init_io(&s->doorbell, OBJECT(s), &doorbell_ops, s, "nvdimm-doorbell",

@@ -51,6 +51,8 @@ MACHINES = {
         'devices': (',gic-version=3', ['-m', '64', '-smp', '4', *ROOT_PORTS]),
         'topology': (',gic-version=3,its=off', ['-m', '64', '-smp', '8,sockets=2,clusters=2,cores=1,threads=2']),
         'vmgenid': (',gic-version=3', ['-m', '64', '-device', 'vmgenid']),
+        'slots': (',gic-version=3,nvdimm=on', ['-m', '64,slots=2,maxmem=2G', '-object', 'memory-backend-ram,id=n,size=8M',
+                                               '-device', 'nvdimm,memdev=n,label-size=128K']),
         'lowmem': (',gic-version=3,highmem=off', ['-m', '64']),
         'numa': (',gic-version=3,hmat=on', ['-m', '64', '-smp', '2,sockets=2', *NODES, *HMAT]),
     }),

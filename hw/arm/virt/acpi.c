@@ -7,10 +7,14 @@
 #include "util/osdep.h"
 
 #include "acpi-tables.h"
-#include "hw/acpi/ged.h"
 #include "hw/acpi/pci.h"
 #include "hw/acpi/vmgenid.h"
 #include "hw/boot/fw-cfg.h"
+
+const AcpiDimmsPlaces arm_virt_dimms_places = {
+    .space = AML_SYSTEM_MEMORY, .slots = ARM_VIRT_MEMORY_SLOTS, .doorbell = ARM_VIRT_NVDIMM,
+    .page = ARM_VIRT_NVDIMM_PAGE,
+};
 
 static void build_cpus(Aml *a, const ArmVirtAcpiConfig *c)
 {
@@ -97,6 +101,7 @@ static void build_dsdt(AcpiTables *t, const ArmVirtAcpiConfig *c)
         .mmio64_base = c->high_mmio.base, .mmio64_size = c->high_mmio.size,
         .intx_gsi = ARM_GIC_SPI_FIRST + ARM_VIRT_SPI_INTX,
     };
+    uint32_t events = GED_EVENT_POWER_BUTTON;
     Aml aml, *a = &aml;
 
     acpi_table_begin(t, "DSDT", 2);
@@ -109,6 +114,7 @@ static void build_dsdt(AcpiTables *t, const ArmVirtAcpiConfig *c)
     acpi_build_pci_host(a, &host);
     build_motherboard(a, c);
     aml_end(a);
+    events |= acpi_dimms_build_aml(a, &arm_virt_dimms_places, c->memory_slots, c->nfit != NULL);
     if (vmgenid_find()) {
         vmgenid_build_aml(t, a, 0);
         events |= GED_EVENT_VMGENID;
@@ -139,6 +145,9 @@ AcpiTables *arm_virt_acpi_build(const ArmVirtAcpiConfig *c)
     if (c->numa) {
         arm_acpi_build_srat(t, c);
         acpi_build_numa_attributes(t, c->numa, c->hmat);
+    }
+    if (c->nfit) {
+        acpi_build_nfit(t, c->nfit->data, c->nfit->len);
     }
     acpi_tables_finish(t);
     return t;

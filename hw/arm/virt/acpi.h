@@ -7,6 +7,7 @@
 #ifndef HW_ARM_VIRT_ACPI_H
 #define HW_ARM_VIRT_ACPI_H
 
+#include "hw/acpi/dimms.h"
 #include "hw/acpi/numa.h"
 #include "hw/arm/virt.h"
 
@@ -24,7 +25,12 @@ typedef struct ArmVirtAcpiConfig {
     bool hmat;
     uint64_t ram_size;
     ArmVirtRange device_memory; /* size 0: none */
+    unsigned memory_slots;
+    const GByteArray *nfit;     /* structures of the NFIT; NULL: no NVDIMMs */
 } ArmVirtAcpiConfig;
+
+/* Where the parts of DIMM and NVDIMM hot-plug are. */
+extern const AcpiDimmsPlaces arm_virt_dimms_places;
 
 /* Complete tables. Caller frees. */
 AcpiTables *arm_virt_acpi_build(const ArmVirtAcpiConfig *c);

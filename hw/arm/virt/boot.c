@@ -64,6 +64,7 @@ static void build_acpi_files(void *opaque)
     const MachineState *m = &v->machine;
     const ArmGicConfig *gic = &v->gic->cfg;
     g_autofree uint64_t *mpidr = g_new0(uint64_t, m->smp.cpus);
+    g_autoptr(GByteArray) nfit = acpi_dimms_nfit(&v->dimms);
     ArmVirtAcpiConfig c = {
         .oem_id = v->oem_id, .oem_table_id = v->oem_table_id,
         .cpus = m->smp.cpus, .mpidr = mpidr, .topology = m->smp,
@@ -71,6 +72,7 @@ static void build_acpi_files(void *opaque)
         .ecam = v->ecam, .high_mmio = v->layout.high_mmio,
         .numa = numa_count(m) ? m->numa : NULL, .hmat = m->hmat, .ram_size = m->ram_size,
         .device_memory = v->layout.device_memory,
+        .memory_slots = v->dimms.slots ? v->dimms.slots->count : 0, .nfit = nfit,
     };
     g_autoptr(AcpiTables) t = NULL;
 

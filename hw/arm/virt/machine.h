@@ -3,7 +3,7 @@
 #ifndef HW_ARM_VIRT_MACHINE_H
 #define HW_ARM_VIRT_MACHINE_H
 
-#include "hw/acpi/ged.h"
+#include "hw/acpi/dimms.h"
 #include "hw/acpi/tables.h"
 #include "hw/arm/virt.h"
 #include "hw/block/pflash.h"
@@ -35,6 +35,7 @@ typedef struct ArmVirtMachine {
     /* One of these takes the power button: the event device with firmware and ACPI, else the key. */
     GedState *ged;
     GpioKeyState *key;
+    AcpiDimms dimms;            /* with the event device only */
     /* Boot. */
     BootPlan *boot;             /* NULL: firmware, or nothing */
     void *tree;                 /* the device tree when there is no plan, at the start of RAM */
@@ -51,6 +52,11 @@ bool arm_virt_init(MachineState *m, Error **errp);
 bool arm_virt_ready(MachineState *m, Error **errp);
 void arm_virt_reset(MachineState *m);
 void arm_virt_finalize(Object *obj);
+
+/* ---- hotplug.c ---- */
+
+/* The rules for DIMMs and, where there is an event device, what tells the guest of them. */
+bool arm_virt_hotplug_create(ArmVirtMachine *v, Error **errp);
 
 /* ---- types.c ---- */
 

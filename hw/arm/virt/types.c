@@ -91,6 +91,7 @@ bool arm_virt_check_options(ArmVirtMachine *v, Error **errp)
 }
 
 static const ObjectProperty arm_virt_properties[] = {
+    ACPI_DIMMS_PROPERTIES(ArmVirtMachine, dimms),
     PROP_STRING("pflash0", ArmVirtMachine, flash_node[0],
                 "Node name or ID of a block device to use as a backend"),
     PROP_STRING("pflash1", ArmVirtMachine, flash_node[1],

@@ -300,7 +300,7 @@ bool arm_virt_init(MachineState *m, Error **errp)
          create_virtio(v, errp) && create_pci(v, errp);
     if (ok) {
         v->fw_cfg = fw_cfg_create_in_memory(OBJECT(v), ARM_VIRT_FW_CFG, errp);
-        ok = v->fw_cfg && create_button(v, errp);
+        ok = v->fw_cfg && create_button(v, errp) && arm_virt_hotplug_create(v, errp);
     }
     memory_transaction_commit();
     return ok && machine_create_cpus(m, errp) && arm_gic_finish(v->gic, errp);

@@ -6,11 +6,14 @@
 #include "util/osdep.h"
 
 #include "acpi.h"
-#include "hw/acpi/hotplug.h"
-#include "hw/acpi/nvdimm.h"
 #include "hw/acpi/pci.h"
 #include "hw/acpi/vmgenid.h"
 #include "hw/i386/virt.h"
+
+const AcpiDimmsPlaces virt_dimms_places = {
+    .space = AML_SYSTEM_IO, .slots = VIRT_PORT_MEMORY_SLOTS, .doorbell = VIRT_PORT_NVDIMM,
+    .page = VIRT_NVDIMM_PAGE,
+};
 
 static AcpiPciHost pci_host(const VirtAcpiConfig *c)
 {
@@ -39,7 +42,7 @@ static void build_motherboard(Aml *a, const VirtAcpiConfig *c)
     aml_begin_resources(a);
     aml_res_memory32_fixed(a, c->ecam_base, c->ecam_size, false);
     if (c->nfit) {
-        aml_res_memory32_fixed(a, VIRT_NVDIMM_PAGE, ACPI_NVDIMM_PAGE_SIZE, true);
+        aml_res_memory32_fixed(a, VIRT_NVDIMM_PAGE, ACPI_NVDIMM_REGION_SIZE, true);
     }
     aml_end(a);
     aml_end(a);
@@ -110,19 +113,7 @@ static void build_hotplug(AcpiTables *t, Aml *a, const VirtAcpiConfig *c)
         acpi_cpu_slots_build_aml(a, VIRT_PORT_CPU_SLOTS, &cpus);
         events |= GED_EVENT_CPU;
     }
-    if (c->memory_slots) {
-        acpi_memory_slots_build_aml(a, AML_SYSTEM_IO, VIRT_PORT_MEMORY_SLOTS, c->memory_slots);
-        events |= GED_EVENT_MEMORY;
-    }
-    if (c->nfit) {
-        const AcpiNvdimmAml n = {
-            .page = VIRT_NVDIMM_PAGE, .doorbell_space = AML_SYSTEM_IO, .doorbell = VIRT_PORT_NVDIMM,
-            .slots = c->memory_slots,
-        };
-
-        acpi_nvdimm_build_aml(a, &n);
-        events |= GED_EVENT_NVDIMM;
-    }
+    events |= acpi_dimms_build_aml(a, &virt_dimms_places, c->memory_slots, c->nfit != NULL);
     if (c->vmgenid) {
         vmgenid_build_aml(t, a, c->vmgenid_page);
         events |= GED_EVENT_VMGENID;

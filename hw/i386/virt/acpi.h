@@ -6,6 +6,7 @@
 #ifndef HW_I386_VIRT_ACPI_H
 #define HW_I386_VIRT_ACPI_H
 
+#include "hw/acpi/dimms.h"
 #include "hw/acpi/numa.h"
 
 #define VIRT_MAX_SERIAL 4
@@ -33,6 +34,9 @@ typedef struct VirtAcpiConfig {
     unsigned memory_slots;
     const GByteArray *nfit;     /* structures of the NFIT; NULL: no NVDIMMs */
 } VirtAcpiConfig;
+
+/* Where the parts of DIMM and NVDIMM hot-plug are. */
+extern const AcpiDimmsPlaces virt_dimms_places;
 
 /* Complete tables. Caller frees. */
 AcpiTables *virt_acpi_build(const VirtAcpiConfig *c);

@@ -48,7 +48,7 @@ static AcpiTables *build_acpi(VirtMachine *v)
     g_autofree uint32_t *apic_ids = g_new(uint32_t, cpus);
     g_autofree bool *present = g_new0(bool, cpus);
     PciHostWindow ecam = pci_host_ecam(v->pci);
-    g_autoptr(GByteArray) nfit = v->nvdimm_acpi ? acpi_nvdimm_table(v->nvdimm_acpi) : NULL;
+    g_autoptr(GByteArray) nfit = acpi_dimms_nfit(&v->dimms);
     VirtAcpiConfig c = {
         .max_cpus = cpus, .apic_ids = apic_ids, .present = present,
         .ecam_base = ecam.base, .ecam_size = ecam.size,
@@ -56,7 +56,7 @@ static AcpiTables *build_acpi(VirtMachine *v)
         .mmio64_base = v->mmio64_base, .mmio64_size = v->mmio64_size,
         /* A machine whose places are all taken does not make its guest look at each. */
         .cpu_hotplug = v->cpu_slots && cpus > m->smp.cpus,
-        .memory_slots = v->memory_slots ? v->memory_slots->count : 0,
+        .memory_slots = v->dimms.slots ? v->dimms.slots->count : 0,
         .nfit = nfit,
         .numa = numa_count(m) ? m->numa : NULL, .hmat = m->hmat,
         .ram = { { 0, v->low_size }, { VIRT_HIGH_RAM_BASE, v->high_size } },

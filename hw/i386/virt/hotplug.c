@@ -5,6 +5,7 @@
  */
 #include "util/osdep.h"
 
+#include "acpi.h"
 #include "hw/mem/memory-device.h"
 #include "machine.h"
 #include "system/runstate.h"
@@ -64,45 +65,23 @@ static void cpu_unplug(VirtMachine *v, X86Cpu *cpu)
     fw_cfg_set_u16(v->fw_cfg, FW_CFG_NB_CPUS, cpu_count() - 1);
 }
 
-/* ---- DIMMs ---- */
-
-static bool dimm_pre_plug(VirtMachine *v, PcDimm *dimm, Error **errp)
-{
-    if (!v->machine.acpi) {
-        error_setg(errp, "memory hotplug is not enabled: the machine has no ACPI (acpi=off)");
-        return false;
-    }
-    if (object_is_a(dimm, &nvdimm_type) && !v->nvdimm) {
-        error_setg(errp, "nvdimm is not enabled: missing 'nvdimm' in '-M'");
-        return false;
-    }
-    return true;
-}
-
-static void dimm_plug(VirtMachine *v, PcDimm *dimm)
-{
-    if (!object_is_a(dimm, &nvdimm_type)) {
-        acpi_slots_plug(v->memory_slots, dimm->mem.slot, &dimm->dev);
-    } else if (dimm->dev.hotplugged) {
-        acpi_nvdimm_changed(v->nvdimm_acpi);
-    }
-}
-
-static bool dimm_unplug_request(VirtMachine *v, PcDimm *dimm, Error **errp)
-{
-    acpi_slots_request(v->memory_slots, dimm->mem.slot);
-    dimm->dev.unplug_pending = false;
-    return true;
-}
-
 /* ---- by kind ---- */
 
 static bool pre_plug(void *opaque, DeviceState *dev, Error **errp)
 {
+    VirtMachine *v = opaque;
+
     if (object_is_a(dev, &x86_cpu_type)) {
-        return cpu_pre_plug(opaque, X86_CPU(dev), errp);
+        return cpu_pre_plug(v, X86_CPU(dev), errp);
     }
-    return !object_is_a(dev, &pc_dimm_type) || dimm_pre_plug(opaque, PC_DIMM(dev), errp);
+    if (!object_is_a(dev, &pc_dimm_type)) {
+        return true;
+    }
+    if (!v->machine.acpi) {
+        error_setg(errp, "memory hotplug is not enabled: the machine has no ACPI (acpi=off)");
+        return false;
+    }
+    return acpi_dimms_pre_plug(&v->dimms, dev, errp);
 }
 
 static bool plug(void *opaque, DeviceState *dev, Error **errp)
@@ -112,15 +91,20 @@ static bool plug(void *opaque, DeviceState *dev, Error **errp)
     if (object_is_a(dev, &x86_cpu_type)) {
         cpu_plug(v, X86_CPU(dev));
     } else if (object_is_a(dev, &pc_dimm_type)) {
-        dimm_plug(v, PC_DIMM(dev));
+        acpi_dimms_plug(&v->dimms, dev);
     }
     return true;
 }
 
 static bool unplug_request(void *opaque, DeviceState *dev, Error **errp)
 {
-    return object_is_a(dev, &x86_cpu_type) ? cpu_unplug_request(opaque, X86_CPU(dev), errp)
-                                           : dimm_unplug_request(opaque, PC_DIMM(dev), errp);
+    VirtMachine *v = opaque;
+
+    if (object_is_a(dev, &x86_cpu_type)) {
+        return cpu_unplug_request(v, X86_CPU(dev), errp);
+    }
+    acpi_dimms_unplug_request(&v->dimms, dev);
+    return true;
 }
 
 static void unplug(void *opaque, DeviceState *dev)
@@ -129,8 +113,8 @@ static void unplug(void *opaque, DeviceState *dev)
 
     if (object_is_a(dev, &x86_cpu_type)) {
         cpu_unplug(v, X86_CPU(dev));
-    } else if (!object_is_a(dev, &nvdimm_type)) {
-        acpi_slots_unplug(v->memory_slots, PC_DIMM(dev)->mem.slot);
+    } else {
+        acpi_dimms_unplug(&v->dimms, dev);
     }
 }
 
@@ -155,50 +139,17 @@ static bool create_cpu_slots(VirtMachine *v, Error **errp)
     return true;
 }
 
-static bool create_memory_slots(VirtMachine *v, Error **errp)
-{
-    MachineState *m = &v->machine;
-
-    memory_devices_init(m, v->device_memory_base, v->device_memory_size);
-    if (!m->ram_slots) {
-        return true;
-    }
-    v->memory_slots = acpi_slots_create(OBJECT(v), &acpi_memory_slots_type, m->ram_slots, v->ged, errp);
-    if (!v->memory_slots) {
-        return false;
-    }
-    memory_region_add(system_io(), VIRT_PORT_MEMORY_SLOTS, &v->memory_slots->io);
-    return true;
-}
-
-static bool create_nvdimm(VirtMachine *v, Error **errp)
-{
-    const char *p = v->nvdimm_persistence;
-    uint32_t persistence = !p ? 0 : ACPI_NVDIMM_MEMORY_CONTROLLER |
-                                    (strcmp(p, "cpu") == 0 ? ACPI_NVDIMM_CPU_CACHES : 0);
-
-    if (!v->nvdimm) {
-        return true;
-    }
-    if (!CONFIG_NVDIMM) {
-        error_setg(errp, "nvdimm=on is not possible: NVDIMMs were left out of this build");
-        return false;
-    }
-    v->nvdimm_acpi = acpi_nvdimm_create(OBJECT(v), v->ged, persistence, errp);
-    if (!v->nvdimm_acpi) {
-        return false;
-    }
-    memory_region_add(system_memory(), VIRT_NVDIMM_PAGE, &v->nvdimm_acpi->page);
-    memory_region_add(system_io(), VIRT_PORT_NVDIMM, &v->nvdimm_acpi->doorbell);
-    return true;
-}
-
 bool virt_hotplug_create(VirtMachine *v, Error **errp)
 {
     BusState *bus = machine_main_bus();
 
     bus->hotplug = &hotplug_ops;
     bus->hotplug_opaque = v;
-    return (!CONFIG_CPU_HOTPLUG || create_cpu_slots(v, errp)) &&
-           (!CONFIG_MEM_HOTPLUG || create_memory_slots(v, errp)) && create_nvdimm(v, errp);
+    memory_devices_init(&v->machine, v->device_memory_base, v->device_memory_size);
+    if ((CONFIG_CPU_HOTPLUG && !create_cpu_slots(v, errp)) ||
+        !acpi_dimms_create(&v->dimms, &v->machine, v->ged, errp)) {
+        return false;
+    }
+    acpi_dimms_map(&v->dimms, &virt_dimms_places);
+    return true;
 }

@@ -3,8 +3,7 @@
 #ifndef HW_I386_VIRT_MACHINE_H
 #define HW_I386_VIRT_MACHINE_H
 
-#include "hw/acpi/hotplug.h"
-#include "hw/acpi/nvdimm.h"
+#include "hw/acpi/dimms.h"
 #include "hw/acpi/tables.h"
 #include "hw/block/pflash.h"
 #include "hw/boot/fw-cfg.h"
@@ -27,8 +26,7 @@ typedef struct VirtMachine {
     PciHost *pci;
     GedState *ged;
     AcpiSlots *cpu_slots;       /* NULL: not built */
-    AcpiSlots *memory_slots;    /* NULL: -m gives none */
-    AcpiNvdimm *nvdimm_acpi;    /* NULL: nvdimm=off */
+    AcpiDimms dimms;
     uint64_t *apic_ids;         /* of each possible CPU */
     FwCfgState *fw_cfg;
     IsaBridge *isa;
@@ -45,8 +43,6 @@ typedef struct VirtMachine {
     bool boot_applied;          /* guest memory is as the plan says already */
     /* Settings (names.c): OnOffAuto, and bool for what can only be off. */
     int acpi_choice;
-    bool nvdimm;
-    char *nvdimm_persistence;
     struct {
         int smm, vmport;
         bool hpet, pit, i8042, sata, smbus;

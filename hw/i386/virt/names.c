@@ -64,26 +64,6 @@ static bool set_acpi(Object *obj, const ObjectProperty *p, const JsonValue *valu
     return true;
 }
 
-static bool set_persistence(Object *obj, const ObjectProperty *p, const JsonValue *value, Error **errp)
-{
-    const char *text = json_get_string(value);
-
-    if (!text || (strcmp(text, "cpu") != 0 && strcmp(text, "mem-ctrl") != 0)) {
-        error_setg(errp, "-machine nvdimm-persistence=%s: unsupported option", text ? text : "?");
-        error_append_hint(errp, "\"cpu\" and \"mem-ctrl\" are.\n");
-        return false;
-    }
-    return prop_kind_string.set(obj, p, value, errp);
-}
-
-static bool get_persistence(Object *obj, const ObjectProperty *p, JsonValue **value, Error **errp)
-{
-    const char *text = VIRT_MACHINE(obj)->nvdimm_persistence;
-
-    *value = json_string(text ? text : "");
-    return true;
-}
-
 #define ABSENT(n, field_, what)                                                         \
     { .name = (n), .kind = &prop_kind_bool, .offset = offsetof(VirtMachine, field_),    \
       .set = set_absent, .arg = (what), .description = "there is no " what }
@@ -98,11 +78,7 @@ const ObjectProperty virt_machine_properties[] = {
     { .name = "acpi", .kind = &prop_kind_on_off_auto,
       .offset = offsetof(VirtMachine, acpi_choice), .get = get_acpi, .set = set_acpi,
       .def.i = ON_OFF_AUTO_AUTO, .description = "ACPI tables" },
-    PROP_BOOL("nvdimm", VirtMachine, nvdimm, false, "NVDIMM devices"),
-    { .name = "nvdimm-persistence", .kind = &prop_kind_string,
-      .offset = offsetof(VirtMachine, nvdimm_persistence), .type_name = "string",
-      .get = get_persistence, .set = set_persistence,
-      .description = "what of NVDIMMs' writes survives: cpu (caches), mem-ctrl" },
+    ACPI_DIMMS_PROPERTIES(VirtMachine, dimms),
     MACHINE_NUMA_PROPERTIES,
     ABSENT_AUTO("smm", absent.smm, "system management mode"),
     ABSENT_AUTO("vmport", absent.vmport, "VMware I/O port"),

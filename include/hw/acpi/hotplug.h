@@ -41,6 +41,14 @@ typedef struct AcpiSlots {
     struct AcpiSlots *next;
 } AcpiSlots;
 
+/* What a kind of slots is: TYPE_IMPLS({ &acpi_slots_type, &ops }). */
+typedef struct AcpiSlotsOps {
+    MemoryRegionOps registers;
+    uint32_t size;              /* of them */
+    GedEvent event;
+    ACPISlotType type;
+} AcpiSlotsOps;
+
 extern const TypeInfo acpi_slots_type;          /* abstract */
 extern const TypeInfo acpi_cpu_slots_type;      /* "acpi-cpu-hotplug" */
 extern const TypeInfo acpi_memory_slots_type;   /* "acpi-memory-hotplug" */

@@ -13,6 +13,8 @@
 #include "hw/acpi/tables.h"
 
 #define ACPI_NVDIMM_PAGE_SIZE 4096u
+/* What it takes of the address space: a page of any host. */
+#define ACPI_NVDIMM_REGION_SIZE (64 * 1024u)
 #define ACPI_NVDIMM_DOORBELL_SIZE 4u
 
 /* What the platform keeps over a loss of power: -machine nvdimm-persistence. */

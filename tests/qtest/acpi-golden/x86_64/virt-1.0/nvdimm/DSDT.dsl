@@ -1119,7 +1119,7 @@ DefinitionBlock ("", "DSDT", 2, "NEMU  ", "NEMUVIRT", 0x00000001)
                     )
                 Memory32Fixed (ReadWrite,
                     0xFEC10000,         // Address Base
-                    0x00001000,         // Address Length
+                    0x00010000,         // Address Length
                     )
             })
         }
