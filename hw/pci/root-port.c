@@ -373,6 +373,10 @@ static bool realize(PciDevice *pci, Error **errp)
 {
     RootPort *rp = root_port(pci);
 
+    if (rp->hotplug && !CONFIG_PCI_HOTPLUG) {
+        error_setg(errp, "hotplug=on is not possible: PCI hot-plug was left out of this build");
+        return false;
+    }
     if (!register_port(rp, errp)) {
         return false;
     }
@@ -436,7 +440,7 @@ static const ObjectProperty root_port_properties[] = {
     PROP_SIZE("mem-reserve", RootPort, mem_reserve, UINT64_MAX, "memory below 4 GiB likewise"),
     PROP_SIZE("pref32-reserve", RootPort, pref32_reserve, UINT64_MAX, "prefetchable memory below 4 GiB likewise"),
     PROP_SIZE("pref64-reserve", RootPort, pref64_reserve, UINT64_MAX, "prefetchable memory likewise"),
-    PROP_BOOL("hotplug", RootPort, hotplug, true, "devices can be added and removed at run time"),
+    PROP_BOOL("hotplug", RootPort, hotplug, CONFIG_PCI_HOTPLUG, "devices can be added and removed at run time"),
     PROP_END
 };
 

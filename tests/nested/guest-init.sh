@@ -107,6 +107,7 @@ step_plug() {           # the host plugs and unplugs; what there is goes to the 
         dd if=/tmp/block of=/dev/vda bs=64k seek=160 conv=fsync 2>/dev/null
         dd if=/dev/vda bs=64k skip=160 count=4 iflag=direct 2>/dev/null | cmp - /tmp/block || ok load failed
         [ ! -b /dev/vdb ] || dd if=/dev/vdb of=/dev/null bs=64k count=8 iflag=direct 2>/dev/null
+        sleep 0.05
     done &
     old=
     while :; do

@@ -27,19 +27,43 @@ def now(g):
     return {k: int(v) for k, v in (w.split('=') for w in lines[-1].split())} if lines else {}
 
 
+# An interrupt between SYSCALL and the first instruction of its handler, where interrupts are off: only a CPU can do that,
+# and the emulated host's does, once in many hours of a guest's life.
+IMPOSSIBLE = re.compile(r'double fault.*?RIP: 0010:entry_SYSCALL_64\+0x0/', re.S)
+
+
+def look(g):
+    """Fails when the guest is in trouble."""
+    g.check_untroubled()
+    g.watch_host()
+    if IMPOSSIBLE.search(g.console()):
+        raise guest.HostStuck('the emulated host interrupted its guest where it must not')
+    assert 'Kernel panic' not in g.console(), g.console()[-4000:]
+
+
 def wait(g, **counts):
     """Until the guest has this many."""
     def there():
-        g.check_untroubled()
-        g.watch_host()
+        look(g)
         have = now(g)
         return all(have.get(k) == v for k, v in counts.items())
     runner.wait_for(there, 240, 'what the guest sees: %r' % counts, interval=0.05)
 
 
+def wait_qom(g, name, prop, value):
+    runner.wait_for(lambda: look(g) or g.qmp.cmd('qom-get', path=name, property=prop) == value, 240,
+                    '%s.%s=%r' % (name, prop, value), interval=0.05)
+
+
 def unplug(g, name):
+    def gone():
+        look(g)
+        try:
+            return g.qmp.wait_event('DEVICE_DELETED', timeout=0.2, device=name)
+        except AssertionError:
+            return None
     g.qmp.cmd('device_del', id=name)
-    g.qmp.wait_event('DEVICE_DELETED', timeout=240, device=name)
+    runner.wait_for(gone, 240, 'the end of ' + name, interval=0)
 
 
 def cpu(g):
@@ -80,8 +104,7 @@ def dimm(g):
 def virtio_mem(g):
     for size in (96 * MIB, 0):
         g.qmp.cmd('qom-set', path='vmem', property='requested-size', value=size)
-        runner.wait_for(lambda: g.watch_host() or g.qmp.cmd('qom-get', path='vmem', property='size') == size, 240,
-                        'virtio-mem with %d bytes' % size, interval=0.05)
+        wait_qom(g, 'vmem', 'size', size)
 
 
 def persistent(g):
@@ -135,26 +158,41 @@ def start(*args):
                        *DISK, *PORTS, *MEM, *args, machine='virt,nvdimm=on', timeout=240)
 
 
+def rounds(first):
+    """As many as are left after @first; how many were done when the emulated host lets us down."""
+    done = first
+    try:
+        with start() as g:
+            wait(g, cpus=1, disks=1)
+            persistent(g)
+            objects, before = None, None
+            while done < LOOPS:
+                for kind in KINDS:
+                    kind(g)
+                done += 1
+                if objects is None:
+                    # The first round starts threads and loads modules that stay.
+                    objects, before = tree(g), footprint(g)
+                print('# round %d: %s, fds and KiB %r' % (done, now(g), footprint(g)), flush=True)
+            runner.equal(tree(g), objects, 'the tree')
+            after = footprint(g)
+            assert after[0] <= before[0] + 4, ('file descriptors', before, after)
+            # The guest's own memory fills up with its work, but it is 256 MiB.
+            assert after[1] < before[1] + 300 * 1024, ('memory', before, after)
+            assert 'failed' not in g.console(), g.console()[-2000:]
+            g.qmp.cmd('quit')
+            runner.equal(g.wait(), 0, 'exit status')
+    except guest.HostStuck as e:
+        print('# after %d rounds: %s\n# go on with a new guest' % (done, str(e).splitlines()[0]), flush=True)
+    return done
+
+
 def test_loop():
-    with start() as g:
-        wait(g, cpus=1, disks=1)
-        persistent(g)
-        objects, before = None, None
-        for n in range(LOOPS):
-            for kind in KINDS:
-                kind(g)
-            if objects is None:
-                # The first round starts threads and loads modules that stay.
-                objects, before = tree(g), footprint(g)
-            print('# round %d: %s, fds and KiB %r' % (n + 1, now(g), footprint(g)), flush=True)
-        runner.equal(tree(g), objects, 'the tree')
-        after = footprint(g)
-        assert after[0] <= before[0] + 4, ('file descriptors', before, after)
-        # The guest's own memory fills up with its work: 256 MiB, and no more than a little beside.
-        assert after[1] < before[1] + 300 * 1024, ('memory', before, after)
-        assert 'failed' not in g.console(), g.console()[-2000:]
-        g.qmp.cmd('quit')
-        runner.equal(g.wait(), 0, 'exit status')
+    done = failures = 0
+    while done < LOOPS:
+        done = rounds(done)
+        failures += done < LOOPS
+        assert failures <= 3 + LOOPS // 10, 'the emulated host does not get through'
 
 
 def test_restore():
@@ -170,7 +208,7 @@ def test_restore():
         g.qmp.cmd('device_add', {'driver': 'pc-dimm', 'id': 'dimm1', 'memdev': 'm1'})
         g.qmp.cmd('qom-set', path='vmem', property='requested-size', value=64 * MIB)
         wait(g, cpus=3, memory=blocks + 2)
-        runner.wait_for(lambda: g.qmp.cmd('qom-get', path='vmem', property='size') == 64 * MIB, 240, 'virtio-mem')
+        wait_qom(g, 'vmem', 'size', 64 * MIB)
         new = ['-device', CPU + ',id=cpu2,socket-id=2,core-id=0,thread-id=0',
                '-device', CPU + ',id=cpu1,socket-id=1,core-id=0,thread-id=0',
                '-object', 'memory-backend-ram,id=m1,size=128M', '-device', 'pc-dimm,id=dimm1,memdev=m1']

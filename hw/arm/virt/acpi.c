@@ -101,7 +101,6 @@ static void build_dsdt(AcpiTables *t, const ArmVirtAcpiConfig *c)
         .mmio64_base = c->high_mmio.base, .mmio64_size = c->high_mmio.size,
         .intx_gsi = ARM_GIC_SPI_FIRST + ARM_VIRT_SPI_INTX,
     };
-    uint32_t events = GED_EVENT_POWER_BUTTON;
     Aml aml, *a = &aml;
 
     acpi_table_begin(t, "DSDT", 2);
