@@ -19,6 +19,12 @@ bool pcie_cap_init(PciDevice *pci, uint8_t port_type, Error **errp)
     uint32_t devcap = PCI_EXP_DEVCAP_RBER;
     uint8_t *cap, *wmask;
 
+    if (pci->bus->conventional) {
+        if (port_type != PCI_EXP_TYPE_ENDPOINT) {
+            error_setg(errp, "Device '%s' can't go on PCI bus", pci->dev.obj.type->name);
+        }
+        return port_type == PCI_EXP_TYPE_ENDPOINT;
+    }
     if (port_type == PCI_EXP_TYPE_ENDPOINT && pci->bus->is_root) {
         port_type = PCI_EXP_TYPE_RC_END;
     }

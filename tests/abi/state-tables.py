@@ -27,7 +27,7 @@ spec.loader.exec_module(analyze)
 
 GOLDEN = os.path.join(HERE, 'state-tables.json')
 # One of everything that has state.
-DEVICES = ['virtio-rng-pci', 'virtio-net-pci', 'virtio-serial-pci', 'virtio-balloon-pci', 'pcie-root-port,chassis=1',
+DEVICES = ['virtio-rng-pci', 'virtio-net-pci', 'virtio-serial-pci', 'virtio-balloon-pci', 'pcie-root-port,chassis=1', 'pcie-pci-bridge',
            'vmgenid', 'vmcoreinfo', 'pvpanic-pci', 'virtio-blk-pci,drive=d', 'virtio-mem-pci,memdev=m', 'virtio-pmem-pci,memdev=p']
 
 

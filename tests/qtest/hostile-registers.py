@@ -19,6 +19,7 @@ from lib import pci, qtest, runner, virtio
 DEVICES = {
     'boot-timer': [],
     'isa-serial': ['-device', 'isa-serial,index=1'],
+    'pcie-pci-bridge': ['-device', 'virtio-rng-pci,bus=pb'],
     'pcie-root-port': ['-device', 'virtio-rng-pci,bus=rp,id=below'],
     'pvpanic': [],
     'pvpanic-pci': [],
@@ -31,7 +32,7 @@ DEVICES = {
     'virtio-serial-pci': ['-device', 'virtconsole,chardev=c', '-device', 'virtserialport,chardev=c2,name=p'],
 }
 OPTIONS = {'virtio-mem-pci': ',memdev=mem,requested-size=32M', 'virtio-pmem-pci': ',memdev=pmem',
-           'pcie-root-port': ',id=rp,chassis=1', 'virtio-blk-pci': ',drive=d', 'virtio-net-pci': ',netdev=n',
+           'pcie-pci-bridge': ',id=pb', 'pcie-root-port': ',id=rp,chassis=1', 'virtio-blk-pci': ',drive=d', 'virtio-net-pci': ',netdev=n',
            'virtio-balloon-pci': ',free-page-reporting=on,free-page-hint=on,iothread=hints'}
 # No registers of their own (ports of a device above), or another name of one above.
 OTHERS = {'virtconsole', 'virtserialport', 'virtio-balloon-pci-non-transitional', 'virtio-balloon-device',
@@ -180,7 +181,7 @@ def add_cases(namespace):
         name = kind.replace('-', '_')
         if kind.endswith('-pci'):
             namespace['test_bars_' + name] = lambda kind=kind: check_bars(kind)
-        if kind.endswith('-pci') or kind == 'pcie-root-port':
+        if kind.endswith('-pci') or kind.startswith('pcie-'):
             namespace['test_config_' + name] = lambda kind=kind: config_sweeps(kind)
 
 

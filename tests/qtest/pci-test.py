@@ -6,7 +6,7 @@ import random
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-from lib import pci, qtest, runner
+from lib import pci, qtest, runner, virtio
 
 DEVICE = 'virtio-rng-pci'
 DEVICE_IDS = (0x1af4, 0x1044)
@@ -255,6 +255,32 @@ def test_reserve():
                            (['pref32-reserve=1M', 'pref64-reserve=1M'], 'PREF32 and PREF64 conflict')):
         text = qtest.start_error('-machine', 'virt', '-nodefaults', *port('rp', 3, *options))
         assert error in text, text
+
+
+def test_conventional_bus():
+    """Behind pcie-pci-bridge: many slots, no Express capability, 256 bytes of configuration space."""
+    with qtest.Emulator('-machine', 'virt', '-m', '64', '-nodefaults', '-device', 'pcie-root-port,id=rp,chassis=1',
+                        '-device', 'pcie-pci-bridge,id=pb,bus=rp', '-device', 'virtio-rng-pci,bus=pb,addr=3',
+                        '-device', 'virtio-rng-pci,bus=pb,addr=1f') as vm:
+        host = pci.Host(vm)
+        host.enumerate()
+        bridge = host.find(0x1b36, 0x000e)
+        runner.equal(bridge.class_id, 0x0604)
+        devices = [f for f in host.functions if f.vendor == virtio.VENDOR]
+        runner.equal([(f.bus, f.slot) for f in devices], [(2, 3), (2, 31)])
+        alloc = pci.Allocator(vm)
+        for f in devices:
+            runner.equal(f.find_cap(0x10), 0, 'Express capability')
+            runner.equal(f.readl(0x100), 0xffffffff, 'extended configuration space')
+            f.enable()
+            dev = virtio.Device(f, alloc).start()
+            buf = dev.buffer(64)
+            assert dev.queues[0].send([], [(buf, 64)]) > 0
+        reply = vm.qmp.cmd_raw('device_add', {'driver': 'virtio-rng-pci', 'bus': 'pb'})
+        runner.equal(reply['error']['desc'], "Bus 'pb' does not support hotplugging")
+    text = qtest.start_error('-machine', 'virt', '-nodefaults', '-device', 'pcie-root-port,id=rp,chassis=1', '-device',
+                             'pcie-pci-bridge,id=pb,bus=rp', '-device', 'pcie-root-port,bus=pb,chassis=2')
+    assert "Device 'pcie-root-port' can't go on PCI bus" in text, text
 
 
 def test_hostile_configuration():

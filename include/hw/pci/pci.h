@@ -94,6 +94,7 @@ struct PciBus {
     bool is_root;
     uint32_t reserved_slots;    /* bit mask: nothing may be placed there */
     bool single_slot;           /* below a root port: only slot 0 */
+    bool conventional;          /* not Express: devices have no such capability */
     bool powered_off;           /* slot power is off: nothing on it answers */
     MemoryRegion *mem;          /* where BARs of this bus are mapped */
     MemoryRegion *io;
