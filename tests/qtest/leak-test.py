@@ -124,6 +124,32 @@ def test_netdev():
         cycles(vm, cycle)
 
 
+def test_cpu_and_memory():
+    """Let go by the guest, as its ACPI methods do; also what is asked for twice, refused, or fails."""
+    with virt('-m', '32,slots=2,maxmem=1G', '-smp', '1,maxcpus=4,sockets=4') as vm:
+        cpu_type = vm.qmp.cmd('query-hotpluggable-cpus')[0]['type']
+        cpu = {'driver': cpu_type, 'id': 'c', 'core-id': 0, 'thread-id': 0}
+
+        def cycle(i):
+            slot = 1 + i % 3
+            vm.qmp.cmd('device_add', dict(cpu, **{'socket-id': slot}))
+            vm.qmp.cmd_raw('device_add', dict(cpu, **{'socket-id': slot, 'id': 'd'}))       # refused
+            vm.qmp.cmd('device_del', id='c')
+            vm.outl(0xcd8, slot)
+            vm.outb(0xcdc, 8)
+            vm.qmp.wait_event('DEVICE_DELETED', device='c')
+            vm.qmp.cmd('object-add', {'qom-type': 'memory-backend-ram', 'id': 'm', 'size': 2 << 20})
+            vm.qmp.cmd_raw('device_add', {'driver': 'pc-dimm', 'id': 'x', 'memdev': 'm', 'slot': 9})        # refused
+            vm.qmp.cmd('device_add', {'driver': 'pc-dimm', 'id': 'd', 'memdev': 'm', 'slot': i % 2})
+            vm.qmp.cmd('query-memory-devices')
+            vm.qmp.cmd('device_del', id='d')
+            vm.outl(0xa00, i % 2)
+            vm.outb(0xa14, 8)
+            vm.qmp.wait_event('DEVICE_DELETED', device='d')
+            vm.qmp.cmd('object-del', id='m')
+        cycles(vm, cycle)
+
+
 def test_device():
     """On a bus that needs no guest, and in a slot whose power is off."""
     with virt('-device', 'virtio-serial-pci,id=vs0', '-device', 'pcie-root-port,id=rp0', '-chardev', 'null,id=c0',
