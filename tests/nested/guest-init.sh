@@ -82,21 +82,34 @@ step_hotplug() {        # a disk comes and goes
     if wait_for '[ ! -b /dev/vdb ]'; then ok hotplug ok; else ok hotplug failed disk stays; fi
 }
 
+# How many of these files exist, in $n. Nothing here starts a process: it runs again and again.
+count() { n=0; for f; do [ ! -e "$f" ] || n=$((n + 1)); done; }
+
 # All that can come and go, in one line.
 plugged() {
-    # Nobody else in this guest switches on what has come.
-    for c in /sys/devices/system/cpu/cpu*/online; do
-        [ "$(cat $c 2>/dev/null)" != 0 ] || echo 1 2>/dev/null >$c
+    cpus=1 memory=0
+    for f in /sys/devices/system/cpu/cpu[1-9]*/online; do
+        # Nobody else in this guest switches on what has come.
+        state=gone
+        { read -r state <"$f"; } 2>/dev/null
+        [ "$state" != 0 ] || { echo 1 >"$f"; } 2>/dev/null
+        [ "$state" != 1 ] || cpus=$((cpus + 1))
     done
-    for p in /dev/pmem*; do
+    for f in /sys/devices/system/memory/memory*/state; do
+        state=gone
+        { read -r state <"$f"; } 2>/dev/null
+        [ "$state" != online ] || memory=$((memory + 1))
+    done
+    for f in /dev/pmem*; do
         # Once, with the flush that makes it durable.
-        [ ! -b "$p" ] || [ -e "/tmp/$(basename "$p")" ] || {
-            echo persistent | dd of="$p" bs=4k conv=sync,fsync 2>/dev/null && touch "/tmp/$(basename "$p")"
+        [ ! -b "$f" ] || [ -e "/tmp/${f#/dev/}" ] || {
+            echo persistent | dd of="$f" bs=4k conv=sync,fsync 2>/dev/null && touch "/tmp/${f#/dev/}"
         }
     done
-    echo "cpus=$(nproc) memory=$(cat /sys/devices/system/memory/memory*/state | grep -c '^online')" \
-        "disks=$(ls /sys/block | grep -c '^vd') nics=$(ls /sys/class/net | grep -c '^eth')" \
-        "pmem=$(ls /tmp | grep -c '^pmem')"
+    count /sys/block/vd*; disks=$n
+    count /sys/class/net/eth*; nics=$n
+    count /tmp/pmem*
+    now="cpus=$cpus memory=$memory disks=$disks nics=$nics pmem=$n"
 }
 
 step_plug() {           # the host plugs and unplugs; what there is goes to the console when it changes
@@ -111,7 +124,7 @@ step_plug() {           # the host plugs and unplugs; what there is goes to the 
     done &
     old=
     while :; do
-        now=$(plugged)
+        plugged
         [ "$now" = "$old" ] || echo "NOW $now"
         old=$now
         sleep 0.05
