@@ -7,6 +7,7 @@
  */
 #include "util/osdep.h"
 #include "accel/kvm.h"
+#include "hw/core/numa.h"
 #include "hyperv.h"
 #include "kvm/kvm-x86.h"
 #include "models.h"
@@ -342,6 +343,10 @@ bool x86_cpu_place(X86Cpu *cpu, Error **errp)
         error_setg(errp, "CPU[%u] with APIC ID %u exists", index, x86_apic_id(t, index));
         return false;
     }
+    if (cpu->node_id >= 0 && (unsigned)cpu->node_id != numa_cpu_node(machine_current(), index)) {
+        error_setg(errp, "node-id=%d must match numa node specified with -numa option", cpu->node_id);
+        return false;
+    }
     cpu->cpu.index = index;
     return true;
 }
@@ -416,6 +421,7 @@ static const ObjectProperty x86_cpu_properties[] = {
     PROP_INT32("die-id", X86Cpu, die_id, -1, "its die in the socket"),
     PROP_INT32("core-id", X86Cpu, core_id, -1, "its core in the die"),
     PROP_INT32("thread-id", X86Cpu, thread_id, -1, "its thread in the core"),
+    PROP_INT32("node-id", X86Cpu, node_id, -1, "its NUMA node, as -numa has it"),
     PROP_BOOL("kvm", X86Cpu, kvm, true, "show the guest that it runs on KVM"),
     PROP_BOOL("pmu", X86Cpu, pmu, true, "performance counters"),
     PROP_BOOL("check", X86Cpu, check, true, "warn of features that the host lacks"),

@@ -142,6 +142,7 @@ typedef struct X86Cpu {
     /* Properties. */
     uint32_t apic_id;           /* UINT32_MAX: from the index */
     int32_t socket_id, die_id, core_id, thread_id;      /* -1: from the index */
+    int32_t node_id;            /* NUMA node; -1: what -numa says */
     uint64_t features[X86_FEATURE_WORDS];
     uint64_t user_features[X86_FEATURE_WORDS];  /* bits that a property set, either way */
     uint32_t phys_bits;         /* 0: by host_phys_bits */

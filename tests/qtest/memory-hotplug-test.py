@@ -155,6 +155,21 @@ def test_errors():
         fails(vm, "no slots where allocated, please specify the 'slots' option", memdev='a')
 
 
+def test_nodes():
+    """NUMA nodes of DIMMs and CPUs."""
+    nodes = ['-numa', 'node,nodeid=0,mem=32M', '-numa', 'node,nodeid=1,mem=32M', '-smp', '1,maxcpus=2,sockets=2']
+    with virt('-object', 'memory-backend-ram,id=a,size=32M', '-object', 'memory-backend-ram,id=b,size=32M',
+              *[w.replace('mem=', 'memdev=').replace('0,memdev=32M', '0,memdev=a').replace('1,memdev=32M', '1,memdev=b')
+                for w in nodes]) as vm:
+        add(vm, 1, node=1)
+        runner.equal(registers(vm, 0), (WINDOW, 128 * MIB, 1))
+        place = vm.qmp.cmd('query-hotpluggable-cpus')[1]
+        runner.equal(place['props']['node-id'], 1)
+        reply = vm.qmp.cmd_raw('device_add', {'driver': place['type'], 'id': 'c', **dict(place['props'], **{'node-id': 0})})
+        runner.equal(reply['error']['desc'], 'node-id=0 must match numa node specified with -numa option')
+        vm.qmp.cmd('device_add', {'driver': place['type'], 'id': 'c', **place['props']})
+
+
 def test_startup():
     with virt('-object', 'memory-backend-ram,id=m0,size=128M', '-device', 'pc-dimm,id=d0,memdev=m0,slot=1') as vm:
         runner.equal(flags(vm, 1), ENABLED, 'no event')

@@ -108,7 +108,9 @@ static void build_hotplug(AcpiTables *t, Aml *a, const VirtAcpiConfig *c)
     uint32_t events = GED_EVENT_POWER_BUTTON;
 
     if (c->cpu_hotplug) {
-        const AcpiCpuAml cpus = { .count = c->max_cpus, .apic_ids = c->apic_ids };
+        const AcpiCpuAml cpus = {
+            .count = c->max_cpus, .apic_ids = c->apic_ids, .nodes = c->numa ? c->numa->cpu_node : NULL,
+        };
 
         acpi_cpu_slots_build_aml(a, VIRT_PORT_CPU_SLOTS, &cpus);
         events |= GED_EVENT_CPU;

@@ -93,7 +93,7 @@ void acpi_slots_set_ost_status(AcpiSlots *s, uint32_t status);
 typedef struct AcpiCpuAml {
     unsigned count;
     const uint32_t *apic_ids;
-    const uint32_t *nodes;      /* NUMA nodes; NULL: none */
+    const int16_t *nodes;       /* NUMA nodes; NULL: none */
 } AcpiCpuAml;
 
 /* \_SB.CPUS with a processor device for each slot; registers in ports from @base on. */
