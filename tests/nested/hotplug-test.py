@@ -89,9 +89,11 @@ def dimm(g):
 
 
 def virtio_mem(g):
+    blocks = now(g)['memory']
     for size in (96 * MIB, 0):
         g.qmp.cmd('qom-set', path='vmem', property='requested-size', value=size)
         wait_qom(g, 'vmem', 'size', size)
+    wait(g, memory=blocks)
 
 
 def persistent(g):
