@@ -214,21 +214,6 @@ static BlockNode *internal_node(const char *device, Error **errp)
     return bn && block_node_check_unblocked(bn, errp) ? block_skip_filters(bn) : NULL;
 }
 
-/* 1: found, 0: no such snapshot, or -errno. */
-static int find_snapshot(BlockNode *bn, const char *id, const char *name, BlockSnapshot *found)
-{
-    g_autofree BlockSnapshot *list = NULL;
-    int n = block_snapshot_list(bn, &list), i;
-
-    for (i = 0; i < n; i++) {
-        if ((!id || !strcmp(list[i].id, id)) && (!name || !strcmp(list[i].name, name))) {
-            *found = list[i];
-            return 1;
-        }
-    }
-    return MIN(n, 0);
-}
-
 static bool internal_prepare(BlockAction *common, Error **errp)
 {
     InternalAction *a = container_of(common, InternalAction, common);
@@ -255,7 +240,7 @@ static bool internal_prepare(BlockAction *common, Error **errp)
         error_setg(errp, "Name is empty");
         return false;
     }
-    ret = find_snapshot(a->bn, NULL, args->name, &other);
+    ret = block_snapshot_find(a->bn, NULL, args->name, &other);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Cannot read the snapshots of device '%s'", args->device);
         return false;
@@ -316,7 +301,7 @@ SnapshotInfo *qmp_blockdev_snapshot_delete_internal_sync(
         error_setg(errp, "Name or id must be provided");
         return NULL;
     }
-    ret = find_snapshot(bn, args->id, args->name, &found);
+    ret = block_snapshot_find(bn, args->id, args->name, &found);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "Cannot read the snapshots of device '%s'", args->device);
         return NULL;

@@ -6,6 +6,7 @@
 #include "util/osdep.h"
 #include "block/block-int.h"
 #include "block/image.h"
+#include "util/cutils.h"
 
 typedef struct SnapshotWork {
     BlockNode *bn;
@@ -22,24 +23,45 @@ int block_snapshot_list(BlockNode *bn, BlockSnapshot **list)
     return bn->drv->snapshot_list ? bn->drv->snapshot_list(bn, list) : -ENOTSUP;
 }
 
-/* The name or id that the user gave; false: there is no such snapshot. */
-static bool find_snapshot(BlockNode *bn, const char *id, const char *name, BlockSnapshot *found)
+int block_snapshot_find(BlockNode *bn, const char *id, const char *name, BlockSnapshot *found)
 {
     g_autofree BlockSnapshot *list = NULL;
-    int i, n = block_snapshot_list(bn, &list);
+    int n = block_snapshot_list(bn, &list);
 
-    for (i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++) {
         if ((!id || !strcmp(list[i].id, id)) && (!name || !strcmp(list[i].name, name))) {
             *found = list[i];
-            return true;
+            return 1;
         }
     }
-    return false;
+    return MIN(n, 0);
+}
+
+char *block_snapshot_line(const SnapshotInfo *s, const char *id)
+{
+    g_autofree char *size = s ? format_size(s->vm_state_size) : NULL;
+    g_autofree char *icount = s && s->has_icount ? g_strdup_printf("%" PRId64, s->icount) : g_strdup("");
+    char when[64], clock[64];
+    struct tm tm;
+    time_t date;
+
+    if (!s) {
+        return g_strdup_printf("%-9s %-16s %8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE", "VM CLOCK",
+                               "ICOUNT");
+    }
+    date = s->date_sec;
+    localtime_r(&date, &tm);
+    strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+    snprintf(clock, sizeof(clock), "%02d:%02d:%02d.%03d", (int)(s->vm_clock_sec / 3600),
+             (int)(s->vm_clock_sec / 60 % 60), (int)(s->vm_clock_sec % 60),
+             (int)(s->vm_clock_nsec / 1000000));
+    return g_strdup_printf("%-9s %-16s %8s%20s%13s%11s\n", id, s->name, size, when, clock, icount);
 }
 
 static bool find_by_text(BlockNode *bn, const char *text, BlockSnapshot *found)
 {
-    return find_snapshot(bn, text, NULL, found) || find_snapshot(bn, NULL, text, found);
+    return block_snapshot_find(bn, text, NULL, found) > 0 ||
+           block_snapshot_find(bn, NULL, text, found) > 0;
 }
 
 static bool finish(const SnapshotWork *w, const char *what, Error *err)

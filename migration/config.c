@@ -8,6 +8,8 @@
 #include "migration/migration-internal.h"
 #include "migration/ram.h"
 #include "migration/stream.h"
+#include "system/cpus.h"
+#include "system/machine-lock.h"
 #include "system/runstate.h"
 #include "system/target.h"
 #include "trace-migration.h"
@@ -58,7 +60,7 @@ static const char *machine_name(void)
     return machine_ops(machine_current())->name;
 }
 
-GString *migration_config_text(bool return_path)
+static GString *migration_config_text(bool return_path)
 {
     g_autoptr(JsonValue) o = json_object();
 
@@ -193,7 +195,7 @@ static bool load_section(const StateSection *section, const IncomingSection *in,
     return ok;
 }
 
-bool migration_load_sections(GPtrArray *incoming, Error **errp)
+static bool load_sections(GPtrArray *incoming, Error **errp)
 {
     g_autoptr(GPtrArray) sections = state_sections();
 
@@ -221,4 +223,54 @@ bool migration_load_sections(GPtrArray *incoming, Error **errp)
         return false;
     }
     return true;
+}
+
+static bool put_registers(Error **errp)
+{
+    CPU_FOREACH(cpu) {
+        if (!cpu_state_flush(cpu, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool migration_load_machine(GPtrArray *incoming, Error **errp)
+{
+    return load_sections(incoming, errp) && put_registers(errp);
+}
+
+/* ---- what a stream has beside RAM ---- */
+
+bool migration_send_head(RecordChannel *rc, bool return_path, Error **errp)
+{
+    bool held = machine_lock_held();
+    g_autoptr(GString) config = NULL;
+
+    if (!held) {
+        machine_lock();
+    }
+    config = migration_config_text(return_path);
+    if (!held) {
+        machine_unlock();
+    }
+    return record_write_stream_head(rc, errp) &&
+           record_write(rc, RECORD_CONFIG, config->str, config->len, errp);
+}
+
+bool migration_send_machine(RecordChannel *rc, const GPtrArray *sections, const GString *description,
+                            RunState state, Error **errp)
+{
+    g_autofree char *end = g_strdup_printf("{\"run-state\":\"%s\"}", RunState_str(state));
+
+    for (guint i = 0; i < sections->len; i++) {
+        gsize len;
+        const void *data = g_bytes_get_data(sections->pdata[i], &len);
+
+        if (!record_write(rc, RECORD_STATE, data, len, errp)) {
+            return false;
+        }
+    }
+    return record_write(rc, RECORD_DESCRIPTION, description->str, description->len, errp) &&
+           record_write(rc, RECORD_END, end, strlen(end), errp);
 }

@@ -12,15 +12,11 @@
 #include "util/osdep.h"
 #include "block/block.h"
 #include "migration/migration-internal.h"
-#include "migration/ram.h"
 #include "net/net.h"
 #include "qapi-commands.h"
 #include "qapi-events.h"
-#include "system/cpus.h"
 #include "system/runstate.h"
 #include "util/thread.h"
-
-#define SECTIONS_MAX 65536
 
 static struct {
     bool expected;              /* -incoming */
@@ -31,11 +27,7 @@ static struct {
     EventNotifier cancel;
     bool has_thread;
     pthread_t thread;
-    RecordChannel rc;
-    RamReceiver ram;
-    GPtrArray *sections;        /* of IncomingSection */
-    bool return_path;
-    RunState state_there;
+    StreamReader reader;
     Error *error;               /* of the thread, before it ends */
 } in;
 
@@ -47,147 +39,23 @@ static void set_status(MigrationStatus status)
 
 /* ---- the thread ---- */
 
-static bool read_config(Error **errp)
-{
-    g_autoptr(JsonValue) config = NULL;
-    g_autofree char *text = NULL;
-    RecordHead head;
-    size_t len;
-
-    if (!record_read_head(&in.rc, &head, errp)) {
-        return false;
-    }
-    if (head.type != RECORD_CONFIG) {
-        error_setg(errp, "the stream does not begin with a configuration");
-        return false;
-    }
-    text = record_read_rest(&in.rc, &len, errp);
-    config = text ? json_parse(text, len, errp) : NULL;
-    if (!config || !migration_config_check(config, errp) ||
-        !ram_receiver_begin(&in.ram, json_object_get(config, "ram"), errp)) {
-        return false;
-    }
-    if (json_object_has(config, "return-path")) {
-        json_get_bool(json_object_get(config, "return-path"), &in.return_path);
-    }
-    return true;
-}
-
-static bool keep_section(Error **errp)
-{
-    size_t len;
-    char *data = record_read_rest(&in.rc, &len, errp);
-    IncomingSection *section = data ? migration_section_parse(data, len, errp) : NULL;
-
-    if (!section) {
-        return false;
-    }
-    if (in.sections->len >= SECTIONS_MAX) {
-        error_setg(errp, "the stream has too many sections");
-        migration_section_free(section);
-        return false;
-    }
-    g_ptr_array_add(in.sections, section);
-    return true;
-}
-
-static bool skip_record(Error **errp)
-{
-    size_t len;
-    g_autofree char *text = record_read_rest(&in.rc, &len, errp);
-
-    return text != NULL;
-}
-
-static bool read_end(Error **errp)
-{
-    g_autoptr(JsonValue) end = NULL;
-    g_autofree char *text = NULL;
-    const char *name;
-    size_t len;
-
-    text = record_read_rest(&in.rc, &len, errp);
-    end = text ? json_parse(text, len, errp) : NULL;
-    if (!end) {
-        return false;
-    }
-    name = json_kind(end) == JSON_OBJECT ? json_object_get_string(end, "run-state") : NULL;
-    if (!name) {
-        error_setg(errp, "the end of the stream is damaged");
-        return false;
-    }
-    int state = qapi_enum_parse(&qapi_enum_RunState, name, "run-state", errp);
-    in.state_there = state;
-    return state >= 0;
-}
-
-/* True when @head was the last one. */
-static bool read_record(const RecordHead *head, bool *end, Error **errp)
-{
-    switch (head->type) {
-    case RECORD_RAM_PAGES:
-        return ram_receiver_pages(&in.ram, &in.rc, errp);
-    case RECORD_RAM_ZERO:
-        return ram_receiver_zero(&in.ram, &in.rc, errp);
-    case RECORD_RAM_PASS:
-    case RECORD_DESCRIPTION:
-        return skip_record(errp);
-    case RECORD_STATE:
-        return keep_section(errp);
-    case RECORD_END:
-        *end = true;
-        return read_end(errp);
-    default:
-        error_setg(errp, "the stream has a record of the unknown type %u", head->type);
-        return false;
-    }
-}
-
-static bool read_stream(Error **errp)
-{
-    bool end = false;
-
-    if (!record_read_stream_head(&in.rc, errp) || !read_config(errp)) {
-        return false;
-    }
-    while (!end) {
-        RecordHead head;
-
-        if (!record_read_head(&in.rc, &head, errp) || !read_record(&head, &end, errp)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void finish(void *opaque);
 
 static void *incoming_thread(void *opaque)
 {
-    read_stream(&in.error);
+    stream_reader_run(&in.reader, &in.error);
     event_loop_run_soon(event_loop_main(), finish, NULL);
     return NULL;
 }
 
 /* ---- the end, on the main thread ---- */
 
-static bool put_registers(Error **errp)
-{
-    CPU_FOREACH(cpu) {
-        if (!cpu_state_flush(cpu, errp)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool take_over(Error **errp)
 {
     bool late = migration_cap(MIGRATION_CAPABILITY_LATE_BLOCK_ACTIVATE) &&
-                !(in.autostart && in.state_there == RUN_STATE_RUNNING);
+                !(in.autostart && in.reader.state == RUN_STATE_RUNNING);
 
-    return migration_load_sections(in.sections, errp) && put_registers(errp) &&
-           (late || block_activate_all(errp));
+    return migration_load_machine(in.reader.sections, errp) && (late || block_activate_all(errp));
 }
 
 static void send_result(Error *err)
@@ -196,8 +64,8 @@ static void send_result(Error *err)
     char ok = !err;
     struct iovec iov[2] = { { &ok, 1 }, { (char *)text, strlen(text) } };
 
-    if (in.return_path && in.rc.ch) {
-        record_writev(&in.rc, RECORD_RESULT, iov, *text ? 2 : 1, NULL);
+    if (in.reader.return_path && in.reader.rc.ch) {
+        record_writev(&in.reader.rc, RECORD_RESULT, iov, *text ? 2 : 1, NULL);
     }
 }
 
@@ -205,15 +73,15 @@ static void start_machine(void)
 {
     if (!in.autostart) {
         run_state_set(RUN_STATE_PAUSED);
-    } else if (in.state_there == RUN_STATE_RUNNING) {
+    } else if (in.reader.state == RUN_STATE_RUNNING) {
         vm_start();
     } else {
         /* As it was there; what has no meaning here is a pause. */
-        switch (in.state_there) {
+        switch (in.reader.state) {
         case RUN_STATE_PRELAUNCH: case RUN_STATE_INTERNAL_ERROR: case RUN_STATE_IO_ERROR:
         case RUN_STATE_SHUTDOWN: case RUN_STATE_SUSPENDED: case RUN_STATE_WATCHDOG:
         case RUN_STATE_GUEST_PANICKED:
-            run_state_set(in.state_there);
+            run_state_set(in.reader.state);
             break;
         default:
             run_state_set(RUN_STATE_PAUSED);
@@ -224,9 +92,7 @@ static void start_machine(void)
 
 static void clean_up(void)
 {
-    g_clear_pointer(&in.sections, g_ptr_array_unref);
-    ram_receiver_end(&in.ram);
-    record_channel_cleanup(&in.rc);
+    stream_reader_cleanup(&in.reader);
     if (in.listener) {
         io_listener_free(in.listener);
         in.listener = NULL;
@@ -280,10 +146,9 @@ static void finish(void *opaque)
 static bool start_thread(IoChannel *ch, Error **errp)
 {
     if (!event_notifier_init(&in.cancel, false, errp) ||
-        !record_channel_init(&in.rc, ch, &in.cancel, errp)) {
+        !stream_reader_init(&in.reader, ch, &in.cancel, errp)) {
         return false;
     }
-    in.sections = g_ptr_array_new_with_free_func(migration_section_free);
     set_status(MIGRATION_STATUS_ACTIVE);
     if (!thread_create(&in.thread, "incoming", incoming_thread, NULL, errp)) {
         return false;

@@ -7,6 +7,7 @@
 #define MIGRATION_INTERNAL_H
 
 #include "migration/migration.h"
+#include "migration/ram.h"
 #include "migration/record.h"
 #include "migration/state.h"
 #include "qapi-types.h"
@@ -36,8 +37,6 @@ IoChannel *migration_uri_open(const MigrationUri *uri, bool incoming, Error **er
 
 /* ---- config.c: the first record, and the sections ---- */
 
-/* Caller frees the text. */
-GString *migration_config_text(bool return_path);
 /* Whether this machine is the one that @config describes. */
 bool migration_config_check(const JsonValue *config, Error **errp);
 
@@ -54,14 +53,37 @@ typedef struct IncomingSection {
 /* Takes over @data in any case. */
 IncomingSection *migration_section_parse(char *data, size_t len, Error **errp);
 void migration_section_free(void *section);
-/* @sections: of IncomingSection. Nothing may be missing or left over. */
-bool migration_load_sections(GPtrArray *sections, Error **errp);
+/* @sections: of IncomingSection. Nothing may be missing or left over. Then the vCPUs get their registers. */
+bool migration_load_machine(GPtrArray *sections, Error **errp);
+
+/* The head of the stream and the configuration; any thread. */
+bool migration_send_head(RecordChannel *rc, bool return_path, Error **errp);
+/* All that comes after RAM: what migration_save_sections() gave, the run state; any thread. */
+bool migration_send_machine(RecordChannel *rc, const GPtrArray *sections, const GString *description,
+                            RunState state, Error **errp);
+
+/* ---- read.c ---- */
+
+typedef struct StreamReader {
+    RecordChannel rc;
+    RamReceiver ram;
+    GPtrArray *sections;        /* of IncomingSection */
+    bool return_path;
+    RunState state;             /* the source's */
+} StreamReader;
+
+/* @cancel may be NULL. */
+bool stream_reader_init(StreamReader *r, IoChannel *ch, EventNotifier *cancel, Error **errp);
+bool stream_reader_run(StreamReader *r, Error **errp);
+void stream_reader_cleanup(StreamReader *r);
 
 /* ---- outgoing.c, incoming.c ---- */
 
 /* MIGRATION, where the client asked for it. */
 void migration_send_status(MigrationStatus status);
 bool migration_outgoing_idle(void);
+/* False with the reason of the first blocker. */
+bool migration_check_unblocked(Error **errp);
 bool migration_outgoing_happened(void);
 void migration_outgoing_shut_down(void);
 void migration_outgoing_query(MigrationInfo *info);

@@ -117,6 +117,15 @@ MigrationBlocker *migration_blocker_add(const char *reason, Error **errp)
     return b;
 }
 
+bool migration_check_unblocked(Error **errp)
+{
+    if (blockers && blockers->len) {
+        error_setg(errp, "%s", ((MigrationBlocker *)blockers->pdata[0])->reason);
+        return false;
+    }
+    return true;
+}
+
 void migration_blocker_del(MigrationBlocker *b)
 {
     if (b && g_ptr_array_remove(blockers, b)) {
@@ -300,27 +309,6 @@ static bool wait_continue(Error **errp)
     return true;
 }
 
-static bool send_end(Error **errp)
-{
-    g_autofree char *text = g_strdup_printf("{\"run-state\":\"%s\"}", RunState_str(out.state_before));
-
-    return record_write(&out.rc, RECORD_END, text, strlen(text), errp);
-}
-
-static bool send_machine(Error **errp)
-{
-    for (guint i = 0; i < out.sections->len; i++) {
-        gsize len;
-        const void *data = g_bytes_get_data(out.sections->pdata[i], &len);
-
-        if (!record_write(&out.rc, RECORD_STATE, data, len, errp)) {
-            return false;
-        }
-    }
-    return record_write(&out.rc, RECORD_DESCRIPTION, out.description->str, out.description->len, errp) &&
-           send_end(errp);
-}
-
 /* What the destination says about it. */
 static bool wait_result(Error **errp)
 {
@@ -349,22 +337,13 @@ static bool wait_result(Error **errp)
     return true;
 }
 
-static bool send_head(Error **errp)
-{
-    g_autoptr(GString) config = NULL;
-
-    machine_lock();
-    config = migration_config_text(out.return_path);
-    machine_unlock();
-    return record_write_stream_head(&out.rc, errp) &&
-           record_write(&out.rc, RECORD_CONFIG, config->str, config->len, errp);
-}
-
 static bool transfer(Error **errp)
 {
-    if (!on_main(step_begin, errp) || !send_head(errp) || !send_while_running(errp) ||
-        !on_main(step_stop, errp) || !wait_continue(errp) || !on_main(step_save, errp) ||
-        !ram_sender_pass(&out.ram, false, errp) || !send_machine(errp) || !wait_result(errp)) {
+    if (!on_main(step_begin, errp) || !migration_send_head(&out.rc, out.return_path, errp) ||
+        !send_while_running(errp) || !on_main(step_stop, errp) || !wait_continue(errp) ||
+        !on_main(step_save, errp) || !ram_sender_pass(&out.ram, false, errp) ||
+        !migration_send_machine(&out.rc, out.sections, out.description, out.state_before, errp) ||
+        !wait_result(errp)) {
         return false;
     }
     /* A command may fail at the end, a file when it is closed. */
@@ -526,8 +505,7 @@ static bool check_args(const QmpMigrateArgs *args, Error **errp)
         error_setg(errp, "Can't migrate the vm that was paused due to previous migration");
         return false;
     }
-    if (blockers && blockers->len) {
-        error_setg(errp, "%s", ((MigrationBlocker *)blockers->pdata[0])->reason);
+    if (!migration_check_unblocked(errp)) {
         return false;
     }
     if (args->blk || args->inc) {

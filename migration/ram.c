@@ -275,12 +275,16 @@ static bool match_blocks(RamReceiver *r, const JsonValue *list, Error **errp)
 
 bool ram_receiver_begin(RamReceiver *r, const JsonValue *list, Error **errp)
 {
-    bool ok;
+    bool held = machine_lock_held(), ok;
 
     r->blocks = g_ptr_array_new_with_free_func(unref_block);
-    machine_lock();
+    if (!held) {
+        machine_lock();
+    }
     ok = match_blocks(r, list, errp);
-    machine_unlock();
+    if (!held) {
+        machine_unlock();
+    }
     return ok;
 }
 

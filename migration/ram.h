@@ -44,7 +44,7 @@ typedef struct RamReceiver {
     GPtrArray *blocks;          /* by number in the stream */
 } RamReceiver;
 
-/* Match the configuration's list with the RAM here. Takes the machine lock itself. */
+/* Match the configuration's list with the RAM here. Takes the machine lock where the caller has it not. */
 bool ram_receiver_begin(RamReceiver *r, const JsonValue *list, Error **errp);
 void ram_receiver_end(RamReceiver *r);
 /* After the head of a RECORD_RAM_PAGES or RECORD_RAM_ZERO. */

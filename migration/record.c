@@ -45,7 +45,7 @@ static bool wait_ready(RecordChannel *rc, bool for_write, Error **errp)
 
 bool record_wait_cancel(EventNotifier *cancel, int64_t ms)
 {
-    struct pollfd p = { .fd = cancel->fd, .events = POLLIN };
+    struct pollfd p = { .fd = cancel ? cancel->fd : -1, .events = POLLIN };
 
     return TEMP_FAILURE_RETRY(poll(&p, 1, MIN(ms, INT_MAX))) > 0;
 }

@@ -67,8 +67,6 @@ void monitor_send(Monitor *mon, unsigned session, const JsonValue *v);
 /* The client wants out-of-band commands: input moves to the iothread. Main thread. */
 bool monitor_enable_oob(Monitor *mon, Error **errp);
 
-/* While a command that nobody dispatched runs (a human's), QMP commands wait; nests. Main thread. */
-void monitor_hold_dispatch(bool hold);
 
 /* ---- human.c ---- */
 

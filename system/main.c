@@ -7,6 +7,7 @@
 #include "block/block.h"
 #include "chardev/chardev.h"
 #include "migration/migration.h"
+#include "migration/snapshot.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
 #include "qapi-commands.h"
@@ -80,14 +81,6 @@ static bool start_incoming(Error **errp)
     return migration_incoming_start(startup.incoming, !startup.stopped, errp);
 }
 
-static bool start_machine(void)
-{
-    if (!startup.stopped && !system_shutdown_requested()) {
-        vm_start();
-    }
-    return true;
-}
-
 static bool step(bool (*fn)(Error **errp))
 {
     Error *err = NULL;
@@ -95,6 +88,22 @@ static bool step(bool (*fn)(Error **errp))
     if (!fn(&err)) {
         error_report_err(err);
         return false;
+    }
+    return true;
+}
+
+static bool load_snapshot(Error **errp)
+{
+    return !startup.loadvm || snapshot_load(&(SnapshotArgs){ .tag = startup.loadvm }, errp);
+}
+
+static bool start_machine(void)
+{
+    if (!step(load_snapshot)) {
+        return false;
+    }
+    if (!startup.stopped && !system_shutdown_requested()) {
+        vm_start();
     }
     return true;
 }

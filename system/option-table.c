@@ -292,6 +292,7 @@ const Option option_table[] = {
         action, "what happens on these occasions", .group = "action", .params = action_params),
     OPT("watchdog-action", "ACTION", CONFIG, watchdog_action, "the same as -action watchdog="),
     OPT("incoming", "ADDRESS", CONFIG, incoming, "wait for a machine from there; defer: from where migrate-incoming says"),
+    OPT("loadvm", "TAG", CONFIG, loadvm, "go on from this snapshot of the machine (savevm)"),
     OPT("no-acpi", NULL, CONFIG, no_acpi, "no ACPI tables"),
     OPT("no-hpet", NULL, CONFIG, ignored, "accepted; there is no HPET"),
 

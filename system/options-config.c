@@ -398,6 +398,13 @@ bool option_watchdog_action(const char *arg, Error **errp)
     return true;
 }
 
+bool option_loadvm(const char *arg, Error **errp)
+{
+    g_free(startup.loadvm);
+    startup.loadvm = g_strdup(arg);
+    return true;
+}
+
 bool option_incoming(const char *arg, Error **errp)
 {
     g_free(startup.incoming);

@@ -48,7 +48,7 @@ typedef struct StartupConfig {
     bool daemonize;
     char *pidfile;
     char *qtest, *qtest_log;
-    char *incoming;
+    char *incoming, *loadvm;
 } StartupConfig;
 
 extern StartupConfig startup;
@@ -61,7 +61,7 @@ OptionHandler option_name, option_uuid, option_stopped, option_no_defaults, opti
 OptionHandler option_no_reboot, option_no_shutdown, option_action, option_watchdog_action;
 OptionHandler option_daemonize, option_pidfile, option_rtc, option_boot, option_overcommit;
 OptionHandler option_no_acpi, option_ignored, option_display, option_none_only;
-OptionHandler option_msg, option_global, option_incoming, option_qtest, option_qtest_log;
+OptionHandler option_msg, option_global, option_incoming, option_loadvm, option_qtest, option_qtest_log;
 OptionHandler option_log_file, option_log_items, option_trace, option_add_fd, option_datadir;
 OptionHandler option_audiodev, option_version, option_help, option_absent;
 OptionHandler option_kernel, option_initrd, option_append, option_dtb, option_bios;

@@ -172,6 +172,10 @@ struct BlockSnapshot {
 
 /* Number of snapshots, *@list g_malloc'ed; or -errno. */
 int block_snapshot_list(BlockNode *bn, BlockSnapshot **list);
+/* Each of @id and @name may be NULL. 1: found, 0: there is none, or -errno. */
+int block_snapshot_find(BlockNode *bn, const char *id, const char *name, BlockSnapshot *found);
+/* A line of a list of snapshots, with @id in place of its own; NULL: the line with the names of the columns. Caller frees. */
+char *block_snapshot_line(const SnapshotInfo *s, const char *id);
 bool block_snapshot_create(BlockNode *bn, BlockSnapshot *snapshot, Error **errp);
 bool block_snapshot_goto(BlockNode *bn, const char *id_or_name, Error **errp);
 /* Each of @id and @name may be NULL. */

@@ -30,4 +30,7 @@ Monitor *monitor_current(void);
 int monitor_take_fd(Monitor *mon, const char *name, Error **errp);
 /* Handlers of coroutine or asynchronous commands are not needed yet: every handler returns its result. */
 
+/* While a command that nobody dispatched runs (a human's), QMP commands wait; nests. Main thread. */
+void monitor_hold_dispatch(bool hold);
+
 #endif

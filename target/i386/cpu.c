@@ -58,7 +58,8 @@ void x86_reset_xsave(X86Registers *r)
     uint16_t fcw = 0x37f;
     uint32_t mxcsr = 0x1f80;
 
-    if (r->xsave) {
+    /* A loaded state may have less than the header, or nothing. */
+    if (r->xsave_size >= 24 + sizeof(mxcsr)) {
         memset(r->xsave, 0, r->xsave_size);
         memcpy(r->xsave, &fcw, sizeof(fcw));
         memcpy(r->xsave + 24, &mxcsr, sizeof(mxcsr));

@@ -5,7 +5,9 @@ import os
 import re
 import socket
 import struct
+import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
@@ -144,6 +146,39 @@ def test_all_packed_restored():
 
 def test_all_iothread_restored():
     run_restored(extra_blk=',iothread=io0', extra=['-object', 'iothread,id=io0'], smp=1)
+
+
+def test_snapshot():
+    """While its devices work the guest is saved in its disk; it goes back there in the same process and in a new one."""
+    with tempfile.TemporaryDirectory(prefix='nemu-payload-') as d:
+        disk = os.path.join(d, 'disk')
+        subprocess.run([os.path.join(qtest.build_dir(), 'qemu-img'), 'create', '-q', '-f', 'qcow2', disk, str(DISK_SIZE)],
+                       check=True)
+        args = ['-object', 'iothread,id=io0', '-device', 'virtio-rng-pci',
+                '-blockdev', 'driver=file,node-name=f0,filename=%s,discard=unmap' % disk,
+                '-blockdev', 'driver=qcow2,node-name=d0,file=f0,discard=unmap',
+                '-device', 'virtio-blk-pci,drive=d0,iothread=io0', '-netdev', 'user,id=n0',
+                '-device', 'virtio-net-pci,netdev=n0']
+        with payload(*args, append='end=halt') as g:
+            g.wait_console(' - rng')
+            for i in range(3):
+                time.sleep(0.05)
+                runner.equal(g.qmp.hmp('savevm s%d' % i), '')
+            g.qmp.poll_events()
+            for i in 0, 2, 1, 1:
+                seen = len(re.findall(r'^1\.\.', g.console(), re.M))
+                runner.equal(g.qmp.hmp('loadvm s%d' % i), '')
+                g.qmp.poll_events()
+                runner.wait_for(lambda: len(re.findall(r'^1\.\.', g.console(), re.M)) > seen, 120, 'the end of the report')
+            assert 'not ok' not in g.console(), g.console()
+            g.qmp.cmd('quit')
+            runner.equal(g.wait(), 0, 'exit status')
+        with payload(*args, '-loadvm', 's1', append='end=halt') as g:
+            g.wait_console('1..')
+            assert 'not ok' not in g.console(), g.console()
+            g.qmp.cmd('quit')
+            runner.equal(g.wait(), 0, 'exit status')
+        subprocess.run([os.path.join(qtest.build_dir(), 'qemu-img'), 'check', '-q', disk], check=True)
 
 
 def case_port(then):

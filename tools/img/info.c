@@ -15,28 +15,15 @@ static const struct option long_options[] = {
 
 /* ---- snapshots ---- */
 
-static void print_snapshot(const SnapshotInfo *s)
-{
-    g_autofree char *size = format_size(s->vm_state_size);
-    g_autofree char *icount = s->has_icount ? g_strdup_printf("%" PRId64, s->icount) : g_strdup("");
-    time_t date = s->date_sec;
-    struct tm tm;
-    char when[64], clock[64];
-
-    localtime_r(&date, &tm);
-    strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-    snprintf(clock, sizeof(clock), "%02d:%02d:%02d.%03d", (int)(s->vm_clock_sec / 3600),
-             (int)(s->vm_clock_sec / 60 % 60), (int)(s->vm_clock_sec % 60),
-             (int)(s->vm_clock_nsec / 1000000));
-    printf("%-9s %-16s %8s%20s%13s%11s\n", s->id, s->name, size, when, clock, icount);
-}
-
 void img_print_snapshots(const SnapshotInfoList *list)
 {
-    printf("Snapshot list:\n%-9s %-16s %8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE",
-           "VM CLOCK", "ICOUNT");
+    g_autofree char *heading = block_snapshot_line(NULL, NULL);
+
+    printf("Snapshot list:\n%s", heading);
     for (; list; list = list->next) {
-        print_snapshot(list->value);
+        g_autofree char *line = block_snapshot_line(list->value, list->value->id);
+
+        printf("%s", line);
     }
 }
 
