@@ -108,7 +108,7 @@ def test_full_has_their_properties():
 NO_PROPERTY = {
     'cpuid-0xb', 'fill-mtrr-mask', 'full-cpuid-auto-level', 'hv-emsr-bitmap', 'hv-evmcs',
     'hv-no-nonarch-coresharing', 'hv-syndbg', 'hv-tlbflush-direct', 'hv-tlbflush-ext', 'kvm-no-smi-migration', 'lbr-fmt',
-    'lbr_fmt', 'level-func7', 'memory', 'min-xlevel2', 'node-id', 'realized', 'start-powered-off',
+    'lbr_fmt', 'level-func7', 'memory', 'min-xlevel2', 'realized', 'start-powered-off',
     'tcg-cpuid', 'vmware-cpuid-freq', 'xlevel2',
 }
 
