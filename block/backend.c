@@ -179,8 +179,8 @@ static bool root_can_set_loop(BlockChild *c, EventLoop *loop, Error **errp)
 {
     BlockBackend *blk = c->opaque;
 
-    /* A device chose its loop with blk_set_loop(); others follow wherever the node goes. */
-    if (blk->dev && blk->loop != loop) {
+    /* A device chose its loop with blk_set_loop(); others follow wherever the node goes unless pinned. */
+    if ((blk->dev || blk->loop_pins) && blk->loop != loop) {
         g_autofree char *who = root_describe(c);
 
         error_setg(errp, "Cannot change iothread of active block backend (%s)", who);
@@ -275,6 +275,11 @@ bool blk_update_claims(Error **errp)
 EventLoop *blk_loop(BlockBackend *blk)
 {
     return blk->loop;
+}
+
+void blk_pin_loop(BlockBackend *blk, bool pin)
+{
+    blk->loop_pins += pin ? 1 : -1;
 }
 
 bool blk_set_loop(BlockBackend *blk, EventLoop *loop, Error **errp)

@@ -122,6 +122,7 @@ struct BlockBackend {
     char *name;                 /* -drive id, or NULL */
     BlockChild *root;           /* NULL: no medium */
     EventLoop *loop;
+    unsigned loop_pins;
     uint64_t perm, shared_perm;
     Object *dev;
     const BlockDevOps *dev_ops;

@@ -10,6 +10,7 @@
 #include <termios.h>
 #include "chardev/chardev-internal.h"
 #include "qapi-types.h"
+#include "util/process.h"
 
 static struct {
     bool in_use;
@@ -56,6 +57,10 @@ static bool stdio_open(Chardev *chr, const ChardevBackend *backend, Error **errp
     FdChardev *s = (FdChardev *)chr;
     const ChardevStdio *o = backend->u.stdio.data;
 
+    if (process_is_daemon()) {
+        error_setg(errp, "cannot use stdio with -daemonize");
+        return false;
+    }
     if (saved.in_use) {
         error_setg(errp, "cannot use stdio by multiple character devices");
         return false;

@@ -56,6 +56,9 @@ class Help:
                 self.entries.append((entry.group(1).replace("'", ''), entry.group(2) or ''))
             elif line.startswith('    ') and self.entries and self.entries[-1][1] is not None:
                 what, text = self.entries[-1]
+                if not text and line.lstrip().startswith('['):
+                    self.entries[-1] = (what + line.strip(), '')
+                    continue
                 self.entries[-1] = (what, (text + ' ' + line.strip()).strip())
 
 

@@ -20,6 +20,7 @@
 #include "system/startup.h"
 #include "system/target.h"
 #include "util/event-loop.h"
+#include "util/process.h"
 
 const SystemTarget system_target = {
 #ifdef TARGET_X86_64

@@ -76,7 +76,7 @@ bool option_machine(const char *arg, Error **errp)
         if (startup.machine_name) {
             const TypeInfo *type = machine_find(startup.machine_name, errp);
 
-            return type && help_print_properties(type->name, errp);
+            return type && type_print_properties(type->name, errp);
         }
         machine_print_list();
     }
@@ -89,7 +89,7 @@ bool option_accel(const char *arg, Error **errp)
 
     if (is_help(arg)) {
         startup.done = true;
-        help_print_types(type_find("accel"), "Accelerators supported in QEMU binary:\n");
+        type_print_list(type_find("accel"), "Accelerators supported in QEMU binary:\n");
         return true;
     }
     kv = keyval_parse(arg, "accel", NULL, errp);

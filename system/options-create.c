@@ -41,10 +41,10 @@ static bool print_object_help(const char *arg, Error **errp)
 
     startup.done = true;
     if (strcmp(type, "help") == 0 || strcmp(type, "?") == 0) {
-        help_print_types(&user_creatable_type, "List of user creatable objects:\n");
+        type_print_list(&user_creatable_type, "List of user creatable objects:\n");
         return true;
     }
-    return help_print_properties(type, errp);
+    return type_print_properties(type, errp);
 }
 
 static bool postpone(GPtrArray **list, const char *arg)
@@ -288,7 +288,7 @@ static bool print_device_help(const char *arg, Error **errp)
         help_print_devices();
         return true;
     }
-    return help_print_properties(type, errp);
+    return type_print_properties(type, errp);
 }
 
 bool option_device(const char *arg, Error **errp)

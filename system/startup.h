@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include "hw/core/machine.h"
 #include "qapi/json.h"
+#include "qom/help.h"
 
 /* -runas */
 typedef struct StartupUser {
@@ -107,18 +108,11 @@ void help_print_version(void);
 /* "-device help"; with @all "info qdm", which shows internal ones, too. */
 void help_print_devices(void);
 void help_list_devices(GString *out, bool all);
-void help_print_types(const TypeInfo *kind, const char *what);
-/* "-device X,help": false when there is no such type. */
-bool help_print_properties(const char *type_name, Error **errp);
 void help_print_cpus(void);
 
 /* process.c: what the operating system sees of us */
-bool process_daemonize(Error **errp);           /* returns in the child; the parent waits and exits */
-bool process_write_pidfile(const char *path, Error **errp);
-bool process_finish_daemonize(Error **errp);    /* the parent exits 0 */
 void process_catch_signals(void);
 void process_set_name(const char *name);
-void process_cleanup(void);                     /* removes the pidfile */
 
 /* machine-setup.c: from options to a machine */
 bool machine_setup_create(Error **errp);        /* select it, set its properties */

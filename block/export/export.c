@@ -4,6 +4,7 @@
  * thread.
  */
 #include "util/osdep.h"
+#include "backends/iothread.h"
 #include "block/block-int.h"
 #include "block/export.h"
 #include "block/export/export-internal.h"
@@ -94,10 +95,26 @@ void block_export_close_all(BlockExportType type)
     block_wait(none_left, &type);
 }
 
+/* Move the node to where requests are wanted. Without fixed-iothread other users may keep it. */
+static bool set_iothread(const BlockExportOptions *o, BlockNode *bn, Error **errp)
+{
+    Object *obj = o->iothread ? object_child(object_objects_root(), o->iothread) : NULL;
+    bool fixed = o->has_fixed_iothread && o->fixed_iothread;
+
+    if (!o->iothread) {
+        return true;
+    }
+    if (!obj || !object_is_a(obj, &iothread_type)) {
+        error_setg(errp, "iothread \"%s\" not found", o->iothread);
+        return false;
+    }
+    return block_node_set_loop(bn, iothread_loop((IoThread *)obj), fixed ? errp : NULL) || !fixed;
+}
+
 /* A back end for the exported node, on the node's loop. */
 static BlockBackend *open_backend(const BlockExportOptions *o, Error **errp)
 {
-    BlockNode *bn = block_lookup(o->node_name, o->node_name, errp);
+    BlockNode *bn = block_lookup(NULL, o->node_name, errp);
     uint64_t perm = BLOCK_PERM_CONSISTENT_READ;
     BlockBackend *blk;
 
@@ -110,6 +127,9 @@ static BlockBackend *open_backend(const BlockExportOptions *o, Error **errp)
             return NULL;
         }
         perm |= BLOCK_PERM_WRITE;
+    }
+    if (!set_iothread(o, bn, errp)) {
+        return NULL;
     }
     blk = blk_new(bn->loop, perm, BLOCK_PERM_ALL);
     if (!blk_insert(blk, bn, errp)) {
@@ -148,6 +168,9 @@ BlockExport *block_export_add(const BlockExportOptions *o, Error **errp)
     exp->user_owned = true;
     exp->id = g_strdup(o->id);
     exp->blk = blk;
+    if (o->has_fixed_iothread && o->fixed_iothread) {
+        blk_pin_loop(blk, true);
+    }
     if (!ops->create(exp, o, errp)) {
         blk_unref(blk);
         g_free(exp->id);

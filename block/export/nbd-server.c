@@ -67,6 +67,7 @@ static void leave_export(NbdClient *c)
         link = &(*link)->next_of_export;
     }
     *link = c->next_of_export;
+    blk_pin_loop(c->exp->common.blk, false);
     block_export_unref(&c->exp->common);
     c->exp = NULL;
 }
@@ -107,6 +108,7 @@ static void coroutine_fn client_coroutine(void *opaque)
 
         c->next_of_export = c->exp->clients;
         c->exp->clients = c;
+        blk_pin_loop(c->exp->common.blk, true);
         trace_nbd_client_serving(c, c->exp->name);
         if (!event_loop_is_current(loop)) {
             coroutine_move(loop);
@@ -224,31 +226,47 @@ static SocketAddress *flatten(const SocketAddressLegacy *addr)
     return a;
 }
 
-bool qmp_nbd_server_start(const QmpNbdServerStartArgs *args, Error **errp)
+bool nbd_server_start(const NbdServerConfig *config, Error **errp)
 {
     NbdServerOptions o = {
-        .authz = args->tls_authz,
-        .max_connections = args->has_max_connections ? args->max_connections : 0,
+        .authz = config->tls_authz,
+        .max_connections = config->has_max_connections ? config->max_connections : 0,
     };
-    g_autoptr(SocketAddress) addr = NULL;
     IoListener *listener;
 
     if (qmp_server) {
         error_setg(errp, "NBD server already running");
         return false;
     }
-    addr = flatten(args->addr);
-    if (args->tls_creds) {
-        o.creds = tls_creds_get(args->tls_creds, Q_CRYPTO_TLS_CREDS_ENDPOINT_SERVER, errp);
+    listener = io_listener_new(config->addr, LISTEN_BACKLOG, errp);
+    if (!listener) {
+        return false;
+    }
+    if (config->tls_creds) {
+        o.creds = tls_creds_get(config->tls_creds, Q_CRYPTO_TLS_CREDS_ENDPOINT_SERVER, errp);
         if (!o.creds) {
+            io_listener_free(listener);
             return false;
         }
     }
-    listener = io_listener_new(addr, LISTEN_BACKLOG, errp);
-    qmp_server = listener ? nbd_server_new(listener, &o) : NULL;
+    qmp_server = nbd_server_new(listener, &o);
     object_unref(o.creds);
     nbd_server_set_default(qmp_server);
-    return qmp_server != NULL;
+    return true;
+}
+
+bool qmp_nbd_server_start(const QmpNbdServerStartArgs *args, Error **errp)
+{
+    g_autoptr(SocketAddress) addr = flatten(args->addr);
+    NbdServerConfig config = {
+        .addr = addr,
+        .tls_creds = args->tls_creds,
+        .tls_authz = args->tls_authz,
+        .has_max_connections = args->has_max_connections,
+        .max_connections = args->max_connections,
+    };
+
+    return nbd_server_start(&config, errp);
 }
 
 bool qmp_nbd_server_stop(Error **errp)

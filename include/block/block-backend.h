@@ -30,6 +30,8 @@ bool blk_set_perm(BlockBackend *blk, uint64_t perm, uint64_t shared, Error **err
 /* Move to @loop with the node (if any). */
 bool blk_set_loop(BlockBackend *blk, EventLoop *loop, Error **errp);
 EventLoop *blk_loop(BlockBackend *blk);
+/* While pinned (calls count), other users of the node cannot move it. */
+void blk_pin_loop(BlockBackend *blk, bool pin);
 
 /* What a device wants to hear; each may be NULL. */
 typedef struct BlockDevOps {

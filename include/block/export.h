@@ -69,6 +69,8 @@ void nbd_server_add_client(NbdServer *server, IoChannel *ch);
 unsigned nbd_server_client_count(const NbdServer *server);
 /* Stop listening, throw everybody out, wait until they are gone. */
 void nbd_server_free(NbdServer *server);
+/* Management's server, which nbd-server-stop ends. */
+bool nbd_server_start(const NbdServerConfig *config, Error **errp);
 /* NBD exports need a server; a program with one of its own (qemu-nbd) says so. */
 void nbd_server_set_default(NbdServer *server);
 

@@ -37,16 +37,15 @@ def dump(v):
 
 
 class Introspection:
-    def __init__(self, schema, defines):
+    def __init__(self, schema, defines, calls):
         self.schema = schema
         self.defines = defines
         self.names = {}
         self.queue = []
         self.infos = []
         self.empty = None
-        for e in schema.entries:
-            if e.kind in ('command', 'event') and self.holds(e.cond):
-                self.add_call(e)
+        for e in calls:
+            self.add_call(e)
         while self.queue:
             self.add_type(self.queue.pop(0))
 

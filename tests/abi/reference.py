@@ -28,7 +28,10 @@ def talk(program, commands, *args):
     """The answers of a machine-less process to @commands: [(name, arguments)]."""
     lines = [{'execute': 'qmp_capabilities'}]
     lines += [{'execute': name, 'arguments': arguments or {}, 'id': i} for i, (name, arguments) in enumerate(commands)]
-    argv = [program, '-machine', 'none', '-nodefaults', '-display', 'none', '-qmp', 'stdio', *args]
+    if os.path.basename(program) == 'qemu-storage-daemon':
+        argv = [program, '--chardev', 'stdio,id=qmp', '--monitor', 'qmp', *args]
+    else:
+        argv = [program, '-machine', 'none', '-nodefaults', '-display', 'none', '-qmp', 'stdio', *args]
     answers = {}
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True) as proc:
