@@ -9,6 +9,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 for m in $(cat /lib/modules/order); do
+    [ "$m" != efivarfs.ko ] || [ -d /sys/firmware/efi ] || continue
     insmod "/lib/modules/$m" || echo "insmod $m failed"
 done
 
