@@ -131,7 +131,9 @@ static void read_table(AcpiNvdimm *s, const uint8_t *req, Answer *a)
     }
     n = MIN(s->table->len - offset, ANSWER_MAX);
     put32(a, DSM_OK);
-    memcpy(a->data + a->size, s->table->data + offset, n);
+    if (n) {
+        memcpy(a->data + a->size, s->table->data + offset, n);
+    }
     a->size += n;
 }
 
