@@ -25,6 +25,26 @@ void tool_init(char **argv)
     }
 }
 
+static volatile sig_atomic_t *stop_flag;
+
+static void on_stop_signal(int sig)
+{
+    *stop_flag = 1;
+    event_loop_wake(event_loop_main());
+}
+
+void tool_catch_signals(volatile sig_atomic_t *stopping)
+{
+    static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+    struct sigaction action = { .sa_handler = on_stop_signal };
+
+    stop_flag = stopping;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+        sigaction(signals[i], &action, NULL);
+    }
+}
+
 void tool_print_version(void)
 {
     printf("%s version %s (nemu %s)\n"

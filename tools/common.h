@@ -29,6 +29,8 @@ bool tool_usage_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
  */
 struct option;
 int tool_getopt(int argc, char **argv, const char *shorts, const struct option *longs);
+/* SIGTERM, SIGINT and SIGHUP set *@stopping and wake the main loop. */
+void tool_catch_signals(volatile sig_atomic_t *stopping);
 /* -T/--trace; ends the program for "help". */
 bool tool_trace_option(const char *text, Error **errp);
 /* --object TYPE,id=ID,... */

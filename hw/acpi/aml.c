@@ -289,6 +289,20 @@ void aml_mutex(Aml *a, const char *name)
     put8(a, 0);
 }
 
+void aml_store_int(Aml *a, uint64_t value, const char *to)
+{
+    aml_op(a, AML_STORE);
+    aml_int(a, value);
+    aml_path(a, to);
+}
+
+void aml_store_arg(Aml *a, unsigned n, const char *to)
+{
+    aml_op(a, AML_STORE);
+    aml_arg(a, n);
+    aml_path(a, to);
+}
+
 void aml_acquire(Aml *a, const char *name)
 {
     put_ext(a, EXT_ACQUIRE);

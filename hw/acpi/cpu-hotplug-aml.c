@@ -8,27 +8,13 @@
 #include "hw/acpi/hotplug.h"
 #include "hw/acpi/tables.h"
 
-static void store_int(Aml *a, uint64_t value, const char *to)
-{
-    aml_op(a, AML_STORE);
-    aml_int(a, value);
-    aml_path(a, to);
-}
-
-static void store_arg(Aml *a, unsigned n, const char *to)
-{
-    aml_op(a, AML_STORE);
-    aml_arg(a, n);
-    aml_path(a, to);
-}
-
 /* Methods that take the number of a slot and use the registers alone. */
 static void begin_locked(Aml *a, const char *name, unsigned args)
 {
     aml_begin_method(a, name, args, true);
     aml_acquire(a, "CPLK");
     if (args) {
-        store_arg(a, 0, "CSEL");
+        aml_store_arg(a, 0, "CSEL");
     }
 }
 
@@ -49,7 +35,7 @@ static void build_event(Aml *a, uint8_t flag, unsigned notification)
     aml_path(a, "CTFY");
     aml_path(a, "CDAT");
     aml_int(a, notification);
-    store_int(a, flag, "CFLG");
+    aml_store_int(a, flag, "CFLG");
     aml_op(a, AML_STORE);
     aml_int(a, 1);
     aml_local(a, 1);
@@ -59,7 +45,7 @@ static void build_event(Aml *a, uint8_t flag, unsigned notification)
 static void build_scan(Aml *a)
 {
     begin_locked(a, "CSCN", 0);
-    store_int(a, 0, "CSEL");
+    aml_store_int(a, 0, "CSEL");
     aml_op(a, AML_STORE);
     aml_int(a, 1);
     aml_local(a, 1);
@@ -68,7 +54,7 @@ static void build_scan(Aml *a)
     aml_op(a, AML_STORE);
     aml_int(a, 0);
     aml_local(a, 1);
-    store_int(a, CPU_COMMAND_NEXT_EVENT, "CCMD");
+    aml_store_int(a, CPU_COMMAND_NEXT_EVENT, "CCMD");
     aml_op(a, AML_STORE);
     aml_path(a, "CFLG");
     aml_local(a, 0);
@@ -99,39 +85,20 @@ static void build_methods(Aml *a)
     aml_end(a);
 
     begin_locked(a, "CEJ0", 1);
-    store_int(a, ACPI_SLOT_EJECT, "CFLG");
+    aml_store_int(a, ACPI_SLOT_EJECT, "CFLG");
     end_locked(a);
 
     begin_locked(a, "COST", 3);
-    store_int(a, CPU_COMMAND_OST_EVENT, "CCMD");
-    store_arg(a, 1, "CDAT");
-    store_int(a, CPU_COMMAND_OST_STATUS, "CCMD");
-    store_arg(a, 2, "CDAT");
+    aml_store_int(a, CPU_COMMAND_OST_EVENT, "CCMD");
+    aml_store_arg(a, 1, "CDAT");
+    aml_store_int(a, CPU_COMMAND_OST_STATUS, "CCMD");
+    aml_store_arg(a, 2, "CDAT");
     end_locked(a);
 }
 
 static void cpu_name(unsigned n, char name[5])
 {
     g_snprintf(name, 5, "C%03X", n & 0xfff);
-}
-
-static void build_notify(Aml *a, unsigned count)
-{
-    aml_begin_method(a, "CTFY", 2, false);
-    for (unsigned n = 0; n < count; n++) {
-        char name[5];
-
-        cpu_name(n, name);
-        aml_begin_if(a);
-        aml_op(a, AML_LEQUAL);
-        aml_arg(a, 0);
-        aml_int(a, n);
-        aml_op(a, AML_NOTIFY);
-        aml_path(a, name);
-        aml_arg(a, 1);
-        aml_end(a);
-    }
-    aml_end(a);
 }
 
 static void build_cpu(Aml *a, unsigned n, const AcpiCpuAml *c)
@@ -187,7 +154,7 @@ void acpi_cpu_slots_build_aml(Aml *a, uint64_t base, const AcpiCpuAml *c)
     aml_field_unit(a, "CCMD", 8);
     aml_end(a);
     build_methods(a);
-    build_notify(a, c->count);
+    acpi_slots_build_notify(a, "CTFY", c->count, cpu_name);
     build_scan(a);
     for (unsigned n = 0; n < c->count; n++) {
         build_cpu(a, n, c);

@@ -10,20 +10,6 @@
 /* In a QWORD address space descriptor. */
 enum { QWORD_MIN = 14, QWORD_MAX = 22, QWORD_LENGTH = 38 };
 
-static void store_int(Aml *a, uint64_t value, const char *to)
-{
-    aml_op(a, AML_STORE);
-    aml_int(a, value);
-    aml_path(a, to);
-}
-
-static void store_arg(Aml *a, unsigned n, const char *to)
-{
-    aml_op(a, AML_STORE);
-    aml_arg(a, n);
-    aml_path(a, to);
-}
-
 static void store_path(Aml *a, const char *from, unsigned local)
 {
     aml_op(a, AML_STORE);
@@ -37,7 +23,7 @@ static void begin_locked(Aml *a, const char *name, unsigned args)
     aml_begin_method(a, name, args, true);
     aml_acquire(a, "MLCK");
     if (args) {
-        store_arg(a, 0, "MSEL");
+        aml_store_arg(a, 0, "MSEL");
     }
 }
 
@@ -110,7 +96,7 @@ static void build_resources(Aml *a)
     field_of_template(a, QWORD_MAX, "MAXA");
     field_of_template(a, QWORD_LENGTH, "LENA");
     aml_acquire(a, "MLCK");
-    store_arg(a, 0, "MSEL");
+    aml_store_arg(a, 0, "MSEL");
     store_pair(a, "MRBH", "MRBL", "MINA");
     store_pair(a, "MRLH", "MRLL", "LENA");
     aml_release(a, "MLCK");
@@ -132,7 +118,7 @@ static void build_event(Aml *a, uint8_t flag, unsigned notification)
     aml_path(a, "MTFY");
     aml_local(a, 0);
     aml_int(a, notification);
-    store_int(a, flag, "MFLG");
+    aml_store_int(a, flag, "MFLG");
     aml_end(a);
 }
 
@@ -168,12 +154,12 @@ static void build_methods(Aml *a)
     end_returning_local0(a);
 
     begin_locked(a, "MEJ0", 1);
-    store_int(a, ACPI_SLOT_EJECT, "MFLG");
+    aml_store_int(a, ACPI_SLOT_EJECT, "MFLG");
     end_locked(a);
 
     begin_locked(a, "MOST", 3);
-    store_arg(a, 1, "MOEV");
-    store_arg(a, 2, "MOSC");
+    aml_store_arg(a, 1, "MOEV");
+    aml_store_arg(a, 2, "MOSC");
     end_locked(a);
 }
 
@@ -182,19 +168,19 @@ static void slot_name(unsigned n, char name[5])
     g_snprintf(name, 5, "MP%02X", n & 0xff);
 }
 
-static void build_notify(Aml *a, unsigned count)
+void acpi_slots_build_notify(Aml *a, const char *method, unsigned count, void (*name)(unsigned n, char name[5]))
 {
-    aml_begin_method(a, "MTFY", 2, false);
+    aml_begin_method(a, method, 2, false);
     for (unsigned n = 0; n < count; n++) {
-        char name[5];
+        char device[5];
 
-        slot_name(n, name);
+        name(n, device);
         aml_begin_if(a);
         aml_op(a, AML_LEQUAL);
         aml_arg(a, 0);
         aml_int(a, n);
         aml_op(a, AML_NOTIFY);
-        aml_path(a, name);
+        aml_path(a, device);
         aml_arg(a, 1);
         aml_end(a);
     }
@@ -259,7 +245,7 @@ void acpi_memory_slots_build_aml(Aml *a, AmlRegionSpace space, uint64_t base, un
     aml_field_unit(a, "MFLG", 8);
     aml_end(a);
     build_methods(a);
-    build_notify(a, count);
+    acpi_slots_build_notify(a, "MTFY", count, slot_name);
     build_scan(a, count);
     for (unsigned n = 0; n < count; n++) {
         build_slot(a, n);

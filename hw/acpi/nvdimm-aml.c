@@ -20,13 +20,6 @@ void acpi_build_nfit(AcpiTables *t, const uint8_t *structures, size_t size)
     acpi_table_end(t);
 }
 
-static void store_arg(Aml *a, unsigned n, const char *to)
-{
-    aml_op(a, AML_STORE);
-    aml_arg(a, n);
-    aml_path(a, to);
-}
-
 static void build_registers(Aml *a, const AcpiNvdimmAml *n)
 {
     aml_region(a, "NPAG", AML_SYSTEM_MEMORY, n->page, ACPI_NVDIMM_PAGE_SIZE);
@@ -50,10 +43,10 @@ static void build_registers(Aml *a, const AcpiNvdimmAml *n)
 static void build_call(Aml *a)
 {
     aml_begin_method(a, "NCAL", 4, true);
-    store_arg(a, 0, "HDLE");
-    store_arg(a, 1, "REVS");
-    store_arg(a, 2, "FUNC");
-    store_arg(a, 3, "FARG");
+    aml_store_arg(a, 0, "HDLE");
+    aml_store_arg(a, 1, "REVS");
+    aml_store_arg(a, 2, "FUNC");
+    aml_store_arg(a, 3, "FARG");
     aml_op(a, AML_STORE);
     aml_int(a, 0);
     aml_path(a, "NDBL");

@@ -14,7 +14,6 @@
 #include "qapi-commands.h"
 #include "util/bswap.h"
 
-
 struct VmGenId {
     DeviceState dev;
     char *guid;                 /* property */

@@ -22,6 +22,7 @@ enum { B_SET = 0x80, B_BINARY = 0x04, B_24_HOURS = 0x02, B_INTERRUPTS = 0x70 };
 enum { D_VALID = 0x80, HOUR_PM = 0x80 };
 #define SECOND INT64_C(1000000000)
 #define UPDATE_NS 244000        /* before the second changes */
+#define OFFSET_MAX (INT64_C(1) << 40)
 
 typedef struct Mc146818 {
     DeviceState dev;
@@ -215,7 +216,10 @@ static void mc146818_reset(DeviceState *dev)
 
 static bool mc146818_post_load(void *opaque, int version)
 {
-    return ((Mc146818 *)opaque)->index < MC146818_SIZE;
+    const Mc146818 *s = opaque;
+
+    /* What registers can say is within some ten thousand years. */
+    return s->index < MC146818_SIZE && s->offset < OFFSET_MAX && s->offset > -OFFSET_MAX;
 }
 
 static const StateTable mc146818_state = {

@@ -62,5 +62,26 @@ def test_damage():
                 p.img('check', 'x.qcow2')
 
 
+def test_endless_refcounts():
+    """A table that names one full block a million times: no search through what is not there."""
+    with disktools.Pair() as p:
+        p.img('create', '-q', '-f', 'qcow2', 'x.qcow2', '64M')
+        path = os.path.join(p.ours, 'x.qcow2')
+        with open(path, 'r+b') as f:
+            f.seek(48)
+            f.write(struct.pack('>QI', 1 << 20, 128))
+            f.seek(0x20000)
+            f.write(b'\0\1' * 32768)
+            f.seek(1 << 20)
+            f.write(be64(0x20000) * (1 << 20))
+        r = disktools.run(disktools.ours('qemu-io'), '-f', 'qcow2', '-c', 'write 3M 64k', '-c', 'read 0 64k', path)
+        assert r.status == 1 and 'write failed: Input/output error' in r.out + r.err, (r.out, r.err)
+        assert 'Refblock offset 0x20000 is in the refcount table more than once' in r.err, r.err
+        r = disktools.run(disktools.ours('qemu-img'), 'info', path)
+        assert 'corrupt: true' in r.out, r.out
+        r = disktools.run(disktools.ours('qemu-img'), 'check', path)
+        assert r.status in (1, 2), (r.status, r.out, r.err)
+
+
 if __name__ == '__main__':
     runner.main(globals())

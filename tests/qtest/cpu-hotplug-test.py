@@ -139,6 +139,25 @@ def test_reports():
         vm.qmp.cmd('query-status')
 
 
+def test_report_flood():
+    """A guest that reports without end does not drown its managers: a burst, then the last one; other slots have their own."""
+    with virt() as vm:
+        for status in range(0x1000, 0x1400):
+            ost(vm, 2, 0x200, status)
+        ost(vm, 3, 0x200, 7)
+        seen = []
+
+        def last_is_there():
+            seen.extend((e['data']['info']['slot'], e['data']['info']['status']) for e in vm.qmp.poll_events()
+                        if e['event'] == 'ACPI_DEVICE_OST')
+            return ('2', 0x13ff) in seen
+        runner.wait_for(last_is_there, 60, 'the last report')
+        runner.equal([s for s in seen if s[0] == '3'], [('3', 7)])
+        runner.equal(seen[:3], [('2', 0x1000), ('2', 0x1001), ('2', 0x1002)])
+        # Each second that the host took lets some more through.
+        assert len(seen) < 512, seen
+
+
 def fails(vm, want, **props):
     reply = vm.qmp.cmd_raw('device_add', {'driver': TYPE, 'id': 'x', **{k.replace('_', '-'): v for k, v in props.items()}})
     runner.equal(reply.get('error', {}).get('desc'), want, props)

@@ -99,14 +99,13 @@ def test_elf():
         runner.equal(struct.unpack_from('<QQ', state, 136), (0xfff0, 2), 'RIP, RFLAGS')
         runner.equal(struct.unpack_from('<IIIIQ', state, 152), (0xf000, 0xffff, 0x9b00, 0, 0xffff0000), 'CS')
         runner.equal(struct.unpack_from('<Q', state, 392)[0], 0x60000010, 'CR0')
-        if shutil.which('readelf'):
-            out = subprocess.run(['readelf', '-hln', path], check=True, stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT).stdout.decode()
-            assert 'arning' not in out and 'NT_PRSTATUS' in out and 'CORE (Core file)' in out, out
-        if shutil.which('gdb'):
-            out = subprocess.run(['gdb', '-nx', '-batch', '-ex', 'target core ' + path, '-ex', 'info threads', '-ex', 'p $rip'],
-                                 check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout.decode()
-            assert 'LWP 2' in out and '0xfff0' in out, out
+        runner.require(shutil.which('readelf') and shutil.which('gdb'), 'no readelf, no gdb (Debian packages binutils, gdb)')
+        out = subprocess.run(['readelf', '-hln', path], check=True, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT).stdout.decode()
+        assert 'arning' not in out and 'NT_PRSTATUS' in out and 'CORE (Core file)' in out, out
+        out = subprocess.run(['gdb', '-nx', '-batch', '-ex', 'target core ' + path, '-ex', 'info threads', '-ex', 'p $rip'],
+                             check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout.decode()
+        assert 'LWP 2' in out and '0xfff0' in out, out
         runner.equal(os.stat(path).st_mode & 0o777, 0o400)
 
 

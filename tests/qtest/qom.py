@@ -37,6 +37,14 @@ def test_object_errors():
         fails(vm, generic("object 'zz' not found"), 'object-del', id='zz')
 
 
+def uring_allowed():
+    try:
+        with open('/proc/sys/kernel/io_uring_disabled', encoding='ascii') as f:
+            return f.read().strip() == '0'
+    except FileNotFoundError:
+        return True
+
+
 def test_iothread():
     with none('-object', 'iothread,id=io0,poll-max-ns=5000') as vm:
         vm.qmp.cmd('object-add', **{'qom-type': 'iothread', 'id': 'io1', 'poll-grow': 3})
@@ -49,6 +57,11 @@ def test_iothread():
         runner.equal(threads['io1']['poll-grow'], 3, 'poll-grow')
         for t in threads.values():
             assert os.path.exists('/proc/%d/task/%d' % (vm.pid, t['thread-id'])), t
+        # Each waits with a ring of its own, where the host allows it (kernel.io_uring_disabled since 6.6).
+        if uring_allowed():
+            fds = '/proc/%d/fd' % vm.pid
+            rings = [fd for fd in os.listdir(fds) if 'io_uring' in os.readlink(os.path.join(fds, fd))]
+            runner.equal(len(rings), 2, 'io_uring instances')
         vm.qmp.cmd('qom-set', path='/objects/io0', property='poll-max-ns', value=0)
         runner.equal(vm.qmp.cmd('qom-get', path='/objects/io0', property='poll-max-ns'), 0, 'set')
         fails(vm, generic("poll-max-ns value must be in range [0, 9223372036854775807]"),

@@ -17,23 +17,6 @@ static NbdDevice *device;
 static volatile sig_atomic_t stopping;
 static int exit_status;
 
-static void stop_signal(int sig)
-{
-    stopping = 1;
-    event_loop_wake(event_loop_main());
-}
-
-static void catch_signals(void)
-{
-    static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
-    struct sigaction action = { .sa_handler = stop_signal };
-
-    sigemptyset(&action.sa_mask);
-    for (unsigned i = 0; i < ARRAY_SIZE(signals); i++) {
-        sigaction(signals[i], &action, NULL);
-    }
-}
-
 static void client_closed(void *opaque, unsigned count, bool negotiated)
 {
     if (negotiated && !count && !options.persistent) {
@@ -324,6 +307,6 @@ int main(int argc, char **argv)
     if ((options.fork || (options.connect && !options.verbose)) && !go_to_background()) {
         return EXIT_FAILURE;
     }
-    catch_signals();
+    tool_catch_signals(&stopping);
     return serve();
 }

@@ -78,23 +78,6 @@ static void print_help(void)
 
 /* ---- the end ---- */
 
-static void stop_signal(int sig)
-{
-    stopping = 1;
-    event_loop_wake(event_loop_main());
-}
-
-static void catch_signals(void)
-{
-    static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
-    struct sigaction action = { .sa_handler = stop_signal };
-
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
-        sigaction(signals[i], &action, NULL);
-    }
-}
-
 bool qmp_quit(Error **errp)
 {
     stopping = 1;
@@ -283,7 +266,7 @@ static bool start_up(int argc, char **argv)
         return false;
     }
     tool_init(argv);
-    catch_signals();
+    tool_catch_signals(&stopping);
     if (!each_option(argc, argv, apply)) {
         return false;
     }

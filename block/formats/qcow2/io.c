@@ -325,6 +325,8 @@ int coroutine_fn qcow2_co_flush_to_os(BlockNode *bn)
 
 /* ---- block status ---- */
 
+#define PREALLOCATION_LOOK (UINT64_C(1) << 24)    /* clusters */
+
 /*
  * Was the image created with all its tables filled? Then most of what they call data are holes in
  * the file, and it pays to ask the file.
@@ -334,7 +336,7 @@ static void coroutine_fn detect_preallocation(BlockNode *bn)
     Qcow2State *s = qcow2_state(bn);
     int64_t file_bytes = bn->file->node->total_bytes;
     int64_t allocated = block_allocated_size(bn->file->node);
-    uint64_t real, threshold, i, used = 0, count;
+    uint64_t real, threshold, i, used = 0, count, last;
 
     s->metadata_preallocation_checked = true;
     if (allocated < 0) {
@@ -342,7 +344,9 @@ static void coroutine_fn detect_preallocation(BlockNode *bn)
     }
     real = allocated / s->cluster_size;
     threshold = MAX(real * 10 / 9, real + 2);
-    for (i = 0; i < qcow2_clusters(s, file_bytes) && used < threshold; i++) {
+    /* A hint is not worth more: a file may claim any length, with nothing in it. */
+    last = MIN(qcow2_clusters(s, file_bytes), (uint64_t)s->reftable_used << s->refblock_bits);
+    for (i = 0; i < MIN(last, PREALLOCATION_LOOK) && used < threshold; i++) {
         if (qcow2_refcount_get(bn, i, &count) < 0) {
             return;
         }

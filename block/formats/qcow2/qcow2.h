@@ -232,6 +232,7 @@ typedef struct Qcow2State {
     uint64_t *reftable;
     uint32_t reftable_size;     /* entries */
     uint32_t reftable_used;     /* index of the last used entry + 1 */
+    bool reftable_checked;      /* no two entries name one block */
     Qcow2Cache *l2_cache, *refcount_cache;
     uint32_t l2_slice_entries;
     Timer clean_timer;

@@ -107,6 +107,7 @@ int coroutine_fn qcow2_refcount_load(BlockNode *bn, Error **errp)
         s->reftable[i] = be64toh(s->reftable[i]);
     }
     update_used(s);
+    s->reftable_checked = false;
     return 0;
 }
 
@@ -352,12 +353,53 @@ static bool in_quarantine(const Qcow2State *s, uint64_t first, uint64_t count)
     return s->quarantine->len && runs_overlap(s->quarantine, first, first + count);
 }
 
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/*
+ * Each refcount block stands for its own clusters. A table that names one block again and again would make a
+ * small image claim that an endless number of clusters is in use, and a search for a free one as long.
+ */
+static int check_reftable(BlockNode *bn)
+{
+    Qcow2State *s = qcow2_state(bn);
+    g_autofree uint64_t *sorted = NULL;
+    uint32_t count = 0;
+
+    if (s->reftable_checked) {
+        return 0;
+    }
+    sorted = g_new(uint64_t, s->reftable_used + 1);
+    for (uint32_t i = 0; i < s->reftable_used; i++) {
+        if (s->reftable[i] & QCOW2_REFTABLE_MASK) {
+            sorted[count++] = s->reftable[i] & QCOW2_REFTABLE_MASK;
+        }
+    }
+    qsort(sorted, count, sizeof(*sorted), by_value);
+    for (uint32_t i = 1; i < count; i++) {
+        if (sorted[i] == sorted[i - 1]) {
+            qcow2_signal_corruption(bn, true, -1, -1, "Refblock offset %#" PRIx64
+                                    " is in the refcount table more than once", sorted[i]);
+            return -EIO;
+        }
+    }
+    s->reftable_checked = true;
+    return 0;
+}
+
 int64_t coroutine_fn qcow2_find_free(BlockNode *bn, uint64_t bytes, uint64_t max)
 {
     Qcow2State *s = qcow2_state(bn);
     uint64_t wanted = qcow2_clusters(s, bytes), run = 0, refcount;
-    int ret;
+    int ret = check_reftable(bn);
 
+    if (ret < 0) {
+        return ret;
+    }
     while (run < wanted) {
         uint64_t cluster = s->free_cluster;
 

@@ -141,6 +141,7 @@ static bool q35_init(MachineState *m, Error **errp)
         .max_cpus = VIRT_MAX_CPUS, .default_cpu_type = "qemu64-x86_64-cpu",             \
         .default_ram_id = "pc.ram", .default_ram_size = 128 * MIB, .cpu_dies = true,    \
         .numa = true, .numa_mem_supported = (old_numa),                                 \
+        .hotpluggable_cpus = CONFIG_CPU_HOTPLUG,                                        \
         .init = q35_init, .ready = virt_machine_ready, .reset = virt_machine_reset,     \
     };                                                                                  \
     OBJECT_TYPE_STATIC(ident##_type) = {                                                \

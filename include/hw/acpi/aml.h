@@ -101,6 +101,9 @@ void aml_name(Aml *a, const char *path);
 void aml_name_int(Aml *a, const char *path, uint64_t v);
 void aml_name_string(Aml *a, const char *path, const char *s);
 void aml_name_eisa_id(Aml *a, const char *path, const char *id);
+/* Store(@value, @to), Store(Arg@n, @to) */
+void aml_store_int(Aml *a, uint64_t value, const char *to);
+void aml_store_arg(Aml *a, unsigned n, const char *to);
 void aml_mutex(Aml *a, const char *name);
 void aml_acquire(Aml *a, const char *name);     /* waits for ever */
 void aml_release(Aml *a, const char *name);

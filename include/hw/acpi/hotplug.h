@@ -90,6 +90,9 @@ void acpi_slots_set_ost_status(AcpiSlots *s, uint32_t status);
 
 /* ---- in the DSDT ---- */
 
+/* @method(slot, code): Notify(the slot's device, code). @name gives a device's name. */
+void acpi_slots_build_notify(Aml *a, const char *method, unsigned count, void (*name)(unsigned n, char name[5]));
+
 typedef struct AcpiCpuAml {
     unsigned count;
     const uint32_t *apic_ids;
