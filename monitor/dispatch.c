@@ -24,7 +24,6 @@ bool monitor_is_preconfig(void)
     return atomic_load(&preconfig);
 }
 
-
 Monitor *monitor_current(void)
 {
     return current_monitor;
