@@ -16,9 +16,9 @@ build_packages="gcc libc6-dev meson ninja-build pkg-config python3 gawk
 cross_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 
 # Oracles, clients that we did not write, and what the emulated host is made of.
-test_packages="qemu-system-x86 qemu-utils acpica-tools strace procps time
+test_packages="git qemu-system-x86 qemu-utils acpica-tools strace procps time
     busybox-static kmod cpio xz-utils zstd mawk qemu-efi-aarch64 ovmf mtools fdisk efibootmgr systemd-boot-efi binutils gdb zsh
-    nbdkit libnbd-bin cryptsetup-bin gnutls-bin keyutils qemu-system-arm $cross_packages
+    nbdkit libnbd-bin file cryptsetup-bin gnutls-bin keyutils qemu-system-arm $cross_packages
     libvirt-daemon-system libvirt-clients python3-websockets groff-base"
 
 mode=install
