@@ -95,6 +95,19 @@ def test_convert():
             p.same_bytes(name)
 
 
+def test_memory_file_system():
+    """On tmpfs: no hints, and no rule for direct access."""
+    shm = '/dev/shm'
+    runner.require(os.path.isdir(shm), 'no ' + shm)
+    with disktools.Pair(shm) as p:
+        each(p, ['create -f raw h.raw 1M', 'create -f raw -o extent_size_hint=1M h.raw 1M',
+                 'create -f qcow2 -o extent_size_hint=1M h.qcow2 1M'])
+        raw_pair(p, 'odd.raw', 3 * M + 1000, ((3 * M - 100, 300, 5),))
+        for options in ('', '-t none', '-T none', '-t directsync'):
+            p.img('convert', '-f', 'raw', '-O', 'raw', *options.split(), 'odd.raw', 'out.raw')
+            p.same_bytes('out.raw')
+
+
 def test_convert_existing():
     with disktools.Pair() as p:
         raw_pair(p)

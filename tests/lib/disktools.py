@@ -73,12 +73,13 @@ def normalize(text, more=()):
 class Pair:
     """Two folders, @theirs and @ours, and the commands that ran in them."""
 
-    def __init__(self):
+    def __init__(self, where=None):
         self.top = None
         self.faults = []
+        self.where = where
 
     def __enter__(self):
-        self.top = tempfile.mkdtemp(prefix='nemu-disk-')
+        self.top = tempfile.mkdtemp(prefix='nemu-disk-', dir=self.where)
         self.theirs = os.path.join(self.top, 'a')
         self.ours = os.path.join(self.top, 'b')
         os.mkdir(self.theirs)
